@@ -1,0 +1,5 @@
+"""`python -m medrec` is `medrec`."""
+
+from medrec.cli.app import main
+
+main()

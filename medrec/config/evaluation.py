@@ -1,0 +1,23 @@
+"""What can be set of an evaluation."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from medrec.config.base import Schema
+
+
+class EvaluateConfig(Schema):
+    """`medrec evaluate`, settable by `--set` or a file under configs/evaluate."""
+
+    kind: Literal["evaluate"] = "evaluate"
+    bootstrap_rounds: Annotated[int, Field(ge=100)] = 2000
+    calibrated_draws: Annotated[int, Field(ge=100)] = 1000
+    """Draws of the ECE that perfect calibration would show on so many cases."""
+    ece_bins: Annotated[int, Field(ge=2)] = 15
+    level_tolerance: Annotated[float, Field(gt=0, le=1)] = 0.05
+    """Slices are at the same level if their relative positions differ by at most this."""
+    stratify_by: list[str] = []
+    seed: int = 1

@@ -1,0 +1,1 @@
+"""Manifests, splits, leakage and the datasets that training reads."""

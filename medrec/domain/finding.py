@@ -1,0 +1,115 @@
+"""What screening says of a case. A logit and a probability are different types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NewType
+
+from medrec.domain.codes import Note, Reason
+from medrec.domain.ids import CaseId, PatientKey
+from medrec.domain.modality import Modality
+
+Label = NewType("Label", str)
+
+
+class CaseStatus(StrEnum):
+    """How a case ended."""
+
+    SCORED = "scored"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+class Decision(StrEnum):
+    """What to do with a scored case."""
+
+    FLAG = "flag"
+    CLEAR = "clear"
+    DEFER = "defer"
+
+
+@dataclass(frozen=True, slots=True)
+class RawFinding:
+    """A network's opinion of one label: a logit, which is a score and no probability."""
+
+    label: Label
+    logit: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A calibrated opinion of one label; only a calibrator makes it.
+
+    `interval` is the 95 % interval of the probability from refitting the calibrator on resampled
+    patients: it holds the uncertainty of the calibration, not that of the network.
+
+    Raises:
+        ValueError: A probability outside [0, 1].
+    """
+
+    label: Label
+    logit: float
+    probability: float
+    interval: tuple[float, float] | None = None
+    operating_point: str | None = None
+    threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.probability <= 1.0:
+            message = f"a probability lies in [0, 1], not {self.probability}"
+            raise ValueError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFindings:
+    """The findings of one image: a film, or slice number `slice` (0-based) of a stack."""
+
+    source: str
+    slice: int
+    findings: tuple[Finding | RawFinding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What made a prediction; `started` is UTC in ISO 8601."""
+
+    medrec: str
+    model: str
+    model_version: str
+    model_digest: str
+    config_digest: str
+    device: str
+    started: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CasePrediction:
+    """One line of predictions.jsonl.
+
+    Raises:
+        ValueError: A status that its other fields contradict.
+    """
+
+    case_id: CaseId
+    source: str
+    status: CaseStatus
+    provenance: Provenance
+    patient_key: PatientKey | None = None
+    modality: Modality | None = None
+    decision: Decision | None = None
+    findings: tuple[Finding | RawFinding, ...] = ()
+    images: tuple[ImageFindings, ...] = ()
+    reason: Reason | None = None
+    notes: tuple[Note, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        is_scored = self.status is CaseStatus.SCORED
+        if is_scored == (self.reason is not None) or is_scored != bool(self.findings):
+            message = "a scored case has findings, any other one has a reason"
+            raise ValueError(message)
+
+    def finding(self, label: Label) -> Finding | RawFinding | None:
+        """The exam's finding of a label, if there is one."""
+        return next((finding for finding in self.findings if finding.label == label), None)

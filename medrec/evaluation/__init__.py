@@ -1,0 +1,1 @@
+"""Predictions against truth, each figure with its interval."""

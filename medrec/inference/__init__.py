@@ -1,0 +1,1 @@
+"""A case in, a prediction out: gate, predictor, explanation, engine."""

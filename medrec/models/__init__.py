@@ -1,0 +1,1 @@
+"""Networks: they return logits, never probabilities."""

@@ -1,0 +1,1 @@
+"""The model package: where preprocessing, network, calibrators and contract meet."""

@@ -1,0 +1,1 @@
+"""Predictions and evaluations as pages that a person wants to read."""

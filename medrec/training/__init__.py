@@ -1,0 +1,1 @@
+"""Fitting a network: task, loss, and Lightning's loop around them."""
