@@ -52,6 +52,7 @@ format: .venv/.test  ## Put the code into the one style
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 
+docs: export NO_MKDOCS_2_WARNING = 1
 docs: .venv/.docs  ## Build the documentation into site
 	$(BIN)/mkdocs build --strict --quiet
 	@echo "Documentation: $(CURDIR)/site/index.html"
