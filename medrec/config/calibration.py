@@ -31,6 +31,8 @@ class SubstackConfig(Schema):
     shortest: Annotated[int, Field(ge=2)] = 8
     longest: Annotated[int, Field(ge=2)] = 40
     per_patient: Annotated[int, Field(ge=1)] = 32
+    tops: Annotated[list[int], Field(min_length=1)] = [1, 2, 3]
+    """Candidates for `pooling.top`: the one with the lowest cross-validated log-loss is taken."""
 
 
 class CalibrationConfig(Schema):

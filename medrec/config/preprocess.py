@@ -8,6 +8,8 @@ from pydantic import Field
 
 from medrec.config.base import Schema
 
+Probability = Annotated[float, Field(ge=0, le=1)]
+
 
 class Percentiles(Schema):
     """Map two percentiles of the foreground to 0 and 1, per volume (MRI) or per image (film)."""
@@ -28,24 +30,42 @@ class PreprocessConfig(Schema):
     intensity: Percentiles = Percentiles()
     blank_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.01
     """A slice with a smaller share of foreground pixels is blank and not judged."""
+    foreground_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Foreground lies above this fraction of the way from the 0.5th to the 99.5th percentile."""
+    crop_margin: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Widens the crop on each side by this fraction of its longer side."""
 
 
 class AugmentConfig(Schema):
-    """Random changes while training; every probability is that of one image."""
+    """Random changes while training; a bare name is the probability that an image is changed so.
 
-    flip_left_right: Annotated[float, Field(ge=0, le=1)] = 0.5
-    affine: Annotated[float, Field(ge=0, le=1)] = 0.8
+    Intensities are those of the prepared image, in [0, 1]; lengths are fractions of its side.
+    """
+
+    flip_left_right: Probability = 0.5
+    affine: Probability = 0.8
     rotate_degrees: Annotated[float, Field(ge=0, le=180)] = 15.0
     scale: Annotated[float, Field(ge=0, lt=1)] = 0.15
     shift: Annotated[float, Field(ge=0, lt=1)] = 0.08
     shear: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    gamma: Annotated[float, Field(ge=0, le=1)] = 0.5
+    gamma: Probability = 0.5
     gamma_range: tuple[float, float] = (0.6, 1.6)
-    intensity: Annotated[float, Field(ge=0, le=1)] = 0.5
+    intensity: Probability = 0.5
+    """Multiply by 1 +- `intensity_scale`, then add +- `intensity_shift`."""
     intensity_scale: Annotated[float, Field(ge=0, lt=1)] = 0.2
     intensity_shift: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    bias_field: Annotated[float, Field(ge=0, le=1)] = 0.3
-    noise: Annotated[float, Field(ge=0, le=1)] = 0.3
+    bias_field: Probability = 0.3
+    """Multiply by a smooth field, as an uneven coil does."""
+    bias_field_strength: Annotated[float, Field(ge=0, le=1)] = 0.3
+    """Largest coefficient of the field's logarithm, a polynomial of degree 3."""
+    noise: Probability = 0.3
     noise_std: Annotated[float, Field(ge=0, le=1)] = 0.05
-    blur: Annotated[float, Field(ge=0, le=1)] = 0.2
-    low_resolution: Annotated[float, Field(ge=0, le=1)] = 0.2
+    blur: Probability = 0.2
+    blur_sigma_px: tuple[float, float] = (0.5, 1.5)
+    low_resolution: Probability = 0.2
+    """Shrink and enlarge again, as a scan with larger pixels looks."""
+    low_resolution_zoom: tuple[float, float] = (0.5, 1.0)
+    dropout: Probability = 0.0
+    """Fill a few squares with 0."""
+    dropout_holes: Annotated[int, Field(ge=1)] = 3
+    dropout_side: Annotated[float, Field(gt=0, lt=1)] = 0.15

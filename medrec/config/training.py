@@ -32,6 +32,10 @@ class MasksData(Schema):
     root: Path | None = None
     images: str
     mask: str
+    label: str = "tumor"
+    """What the masks outline."""
+    cases: str | None = None
+    """A CSV below `root` with a `patient` column and attributes (site, sex, age)."""
     get_it_from: str
     """Where a person obtains the archive; printed when `root` is missing."""
 

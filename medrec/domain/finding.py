@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType
@@ -113,3 +114,8 @@ class CasePrediction:
     def finding(self, label: Label) -> Finding | RawFinding | None:
         """The exam's finding of a label, if there is one."""
         return next((finding for finding in self.findings if finding.label == label), None)
+
+
+def latest(predictions: Iterable[CasePrediction]) -> list[CasePrediction]:
+    """Keep the last prediction of each case: a journal may hold a failed try before a good one."""
+    return list({prediction.case_id: prediction for prediction in predictions}.values())

@@ -46,6 +46,9 @@ class ImageHeader:
     photometric_interpretation: str | None = None
     window: tuple[float, float] | None = None
     notes: tuple[Note, ...] = ()
+    echo_number: int | None = None
+    echo_time_ms: float | None = None
+    temporal_position: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ class Volume:
     """An image or a stack of them, dark to bright as displayed (MONOCHROME1 already inverted).
 
     `voxels` is (C, I, J, K) float32: for a film K is 1, i runs along the columns (x) and j along
-    the rows (y), for a DICOM series k runs along the slice normal, for NIfTI the axes are
-    as stored. Values are after modality LUT or rescale, before any window. `geometry` is None where the file
-    gives none (PNG, most films). `slice_axis` is 0, 1 or 2, the axis cut into slices.
+    the rows (y), for a DICOM series k runs along the slice normal, for NIfTI the axes are as
+    stored. Values are after modality LUT or rescale, before any window. `geometry` is None where
+    the file gives none (PNG, most films). `slice_axis` is 0, 1 or 2, the axis cut into slices.
     `slice_sources` names the file of each slice along that axis. `window` is (centre, width) as
     acquired.
 

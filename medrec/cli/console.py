@@ -1,0 +1,101 @@
+"""What the terminal shows: results on stdout, progress on stderr, errors in one piece."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, NoReturn, ParamSpec
+
+import typer
+
+from medrec.errors import MedrecError
+
+P = ParamSpec("P")
+
+
+def say(text: str = "") -> None:
+    """Write a line of results to stdout."""
+    typer.echo(text)
+
+
+def tell(text: str) -> None:
+    """Write a line that isn't a result to stderr."""
+    typer.echo(text, err=True)
+
+
+def fail(message: str, *, code: int = 1) -> NoReturn:
+    """End with one message and an exit code."""
+    tell(f"medrec: {message}")
+    raise typer.Exit(code)
+
+
+def reports_errors(command: Callable[P, None]) -> Callable[P, None]:
+    """Turn every error that medrec raises on purpose into one message and exit code 1."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except MedrecError as error:
+            fail(str(error))
+        except KeyboardInterrupt:
+            fail("stopped; what is finished is kept (see --resume)", code=130)
+        except BrokenPipeError:
+            sys.stderr.close()
+            raise typer.Exit(0) from None
+
+    return run
+
+
+@contextmanager
+def progress(description: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar with the time left on stderr; yields a function of done and total counts."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(description, total=None)
+
+        def update(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield update
+
+
+def show_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    """Print a table to stdout; every value is text, never markup."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(value)) for value in row))
+    Console().print(table)
+
+
+def printable(value: Any) -> str:  # noqa: ANN401 (anything that has a string form)
+    r"""Replace control characters, so that a file name can't steer the terminal.
+
+    >>> printable("a\\x1b[31mb")
+    'a?[31mb'
+    """
+    return "".join(letter if letter.isprintable() else "?" for letter in str(value))

@@ -1,0 +1,35 @@
+"""`medrec evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medrec.cli.console import say, show_table
+from medrec.cli.options import Out, Overrides, Overwrite
+
+
+def command(
+    predictions: Annotated[
+        Path, typer.Argument(help="A screened folder or its predictions.jsonl.")
+    ],
+    against: Annotated[Path, typer.Option("--against", help="Manifest with the truth.")],
+    out: Out,
+    split: Annotated[
+        str | None, typer.Option("--split", help="Only the manifest's rows of this split.")
+    ] = None,
+    overwrite: Overwrite = False,
+    overrides: Overrides = [],  # noqa: B006 (typer copies it)
+) -> None:
+    """Hold predictions against truth: every figure with its interval, as HTML and JSON."""
+    from medrec.workflows.evaluate import evaluate
+
+    result = evaluate(
+        predictions, against=against, out=out, split=split, overwrite=overwrite, overrides=overrides
+    )
+    show_table("Evaluation", ["label", "level", "figure", "estimate"], result.rows())
+    for note in result.notes:
+        say(f"note: {note}")
+    say(f"report: {out / 'report.html'}")

@@ -1,0 +1,36 @@
+"""`medrec inspect`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medrec.cli.console import say, show_table
+from medrec.cli.options import AsJson
+
+
+def command(
+    scans: Annotated[Path, typer.Argument(help="A folder of scans, or one file.")],
+    rules: Annotated[
+        str | None, typer.Option("--rules", help="A model whose input contract selects series.")
+    ] = None,
+    decode: Annotated[
+        bool, typer.Option("--decode", help="Read every image: shape, range and digest.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a folder holds: cases, series, what would be screened or refused, and why."""
+    from medrec.workflows.inspect import inspect
+
+    report = inspect(scans, rules=rules, decode=decode)
+    if as_json:
+        say(json.dumps(report.to_json(), indent=2))
+        return
+    columns = ["case", "source", "format", "modality", "sequence", "images", "verdict"]
+    show_table("Series", [*columns, *(["decoded"] if decode else [])], report.series_rows())
+    if report.other_files:
+        show_table("Other files", ["path", "status", "code", "detail"], report.file_rows())
+    say(report.summary())

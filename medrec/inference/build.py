@@ -1,0 +1,48 @@
+"""From a package and settings to a screener that is ready to judge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from medrec.inference.predictor import Predictor
+from medrec.inference.screener import Screener, ScreenSettings
+from medrec.package.build import load_network, load_preprocessor
+
+if TYPE_CHECKING:
+    from medrec.config.screening import ScreenConfig
+    from medrec.domain.modality import Modality
+    from medrec.package.package import ModelPackage
+
+
+def build_predictor(package: ModelPackage, config: ScreenConfig, *, device: str) -> Predictor:
+    """Load the package's network onto a device."""
+    pooling = package.manifest.model.pooling
+    return Predictor(
+        network=load_network(package, device=device),
+        preprocessor=load_preprocessor(package),
+        positions=pooling.positions,
+        top=pooling.top,
+        device=device,
+        batch_size=config.batch_size,
+        precision=config.precision,
+    )
+
+
+def build_screener(
+    package: ModelPackage,
+    config: ScreenConfig,
+    *,
+    device: str,
+    modality: Modality | None = None,
+    prevalence: float | None = None,
+    config_digest: str = "",
+) -> Screener:
+    """Make a screener from a verified package."""
+    settings = ScreenSettings(
+        operating_point=config.operating_point,
+        modality=modality,
+        prevalence=prevalence,
+        heatmap=config.heatmap,
+        config_digest=config_digest,
+    )
+    return Screener(package, build_predictor(package, config, device=device), settings)

@@ -1,0 +1,49 @@
+"""Where the model looked: Grad-CAM in the pixels of the source slice, 1 = important.
+
+Selvaraju et al., Grad-CAM, ICCV 2017: activations of the last convolutional stage, weighted by the
+mean gradient of the logit, negative parts cut. Captum computes it; medrec maps it to the source.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from captum.attr import LayerGradCam
+from scipy import ndimage
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from medrec.models.classifiers import TimmClassifier
+
+_NOTHING = 1e-12
+
+
+def gradcam(network: TimmClassifier, image: torch.Tensor, *, label: int) -> NDArray[np.float64]:
+    """Explain one network input (1, H, W): a map (H, W) in [0, 1], all 0 if nothing speaks."""
+    explainer = LayerGradCam(lambda batch: network(batch).logits, network.explained_layer)
+    with torch.enable_grad():
+        coarse = explainer.attribute(image[None], target=label, relu_attributions=True)
+    fine = torch.nn.functional.interpolate(
+        coarse.detach().float(), size=image.shape[-2:], mode="bilinear", align_corners=False
+    )
+    heat: NDArray[np.float64] = fine[0, 0].cpu().double().numpy()
+    return heat / heat.max() if heat.max() > _NOTHING else np.zeros_like(heat)
+
+
+def to_source_pixels(
+    heat: NDArray[np.float64], to_source: NDArray[np.float64], shape: tuple[int, int]
+) -> NDArray[np.float64]:
+    """Carry a map (H, W) of the model input to the source slice (rows, columns).
+
+    `to_source` (3, 3) maps input pixels (x, y, 1) to source pixels (x, y, 1). What lies outside the
+    input's field is 0.
+    """
+    to_input = np.linalg.inv(to_source)
+    swap = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])  # scipy's order is (y, x)
+    matrix = swap @ to_input @ swap
+    moved = ndimage.affine_transform(heat, matrix, output_shape=shape, order=1, mode="constant")
+    clipped: NDArray[np.float64] = np.clip(moved, 0.0, 1.0)
+    return clipped

@@ -1,0 +1,77 @@
+"""Logits to findings: calibrated where the package has a calibrator, raw scores where not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from medrec.calibration.prevalence import shift_prevalence
+from medrec.domain.finding import Decision, Finding, Label, RawFinding
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from medrec.package.package import Level, ModelPackage
+
+
+def to_findings(
+    package: ModelPackage,
+    logits: Sequence[float],
+    *,
+    level: Level,
+    operating_point: str,
+    prevalence: float | None = None,
+) -> tuple[Finding | RawFinding, ...]:
+    """Calibrate one logit a label, primary label first.
+
+    `prevalence` is the share of positives where the model is used; the exam's probability is then
+    shifted from the prevalence that it was calibrated at (Saerens et al. 2002, eq. 4).
+    """
+    pairs = zip(package.manifest.labels, logits, strict=True)
+    findings = [
+        _to_finding(package, Label(label), float(logit), level, operating_point)
+        for label, logit in pairs
+    ]
+    if prevalence is not None and level == "exam":
+        known = package.manifest.prevalence["exam"]
+        findings = [_shift(finding, known, prevalence) for finding in findings]
+    return tuple(
+        sorted(findings, key=lambda finding: finding.label != package.manifest.primary_label)
+    )
+
+
+def decide(findings: Sequence[Finding | RawFinding]) -> Decision:
+    """Flag or clear by the primary label; defer to a reader where there is no threshold."""
+    primary = findings[0]
+    if not isinstance(primary, Finding) or primary.threshold is None:
+        return Decision.DEFER
+    return Decision.FLAG if primary.probability >= primary.threshold else Decision.CLEAR
+
+
+def _to_finding(
+    package: ModelPackage, label: Label, logit: float, level: Level, operating_point: str
+) -> Finding | RawFinding:
+    calibration = package.calibration(label, level)
+    if calibration is None:
+        return RawFinding(label, logit)
+    finding = calibration.finding(label, logit)
+    point = package.operating_point(operating_point, label, level)
+    if point is None or level != "exam":
+        return finding
+    return replace(finding, operating_point=point.name, threshold=point.threshold)
+
+
+def _shift(finding: Finding | RawFinding, known: float, wanted: float) -> Finding | RawFinding:
+    if not isinstance(finding, Finding):
+        return finding
+
+    def shifted(probability: float) -> float:
+        return shift_prevalence(probability, known=known, wanted=wanted)
+
+    interval, threshold = finding.interval, finding.threshold
+    return replace(
+        finding,
+        probability=shifted(finding.probability),
+        interval=None if interval is None else (shifted(interval[0]), shifted(interval[1])),
+        threshold=None if threshold is None else shifted(threshold),
+    )

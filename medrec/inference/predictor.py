@@ -1,0 +1,69 @@
+"""A volume in, logits out: one for each slice and label, one for the exam and label."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from medrec.models.pooling import pool_exam_logit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from medrec.domain.volume import Volume
+    from medrec.models.classifiers import TimmClassifier
+    from medrec.preprocess.pipeline import ModelInput, Preprocessor
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeLogits:
+    """Logits of one volume: `image` (N, K) float64, one row a judged slice, `exam` (K,).
+
+    `inputs` are the network's inputs; row n of `image` judges source slice `inputs.slices[n]`.
+    """
+
+    image: NDArray[np.float64]
+    exam: NDArray[np.float64]
+    inputs: ModelInput
+
+
+@dataclass(frozen=True, eq=False)
+class Predictor:
+    """Preprocessor, network and pooling as one function."""
+
+    network: TimmClassifier
+    preprocessor: Preprocessor
+    positions: int
+    top: int
+    device: str
+    batch_size: int = 32
+    precision: str = "32"
+
+    def __call__(self, volume: Volume) -> VolumeLogits:
+        """Judge every slice that isn't blank, and pool them.
+
+        Raises:
+            RefusedScanError: The volume is blank or not finite.
+        """
+        inputs = self.preprocessor(volume)
+        image = self._logits(inputs.images)
+        exam = [
+            pool_exam_logit(column, positions=self.positions, top=self.top) for column in image.T
+        ]
+        return VolumeLogits(image=image, exam=np.array(exam), inputs=inputs)
+
+    def _logits(self, images: torch.Tensor) -> NDArray[np.float64]:
+        with torch.inference_mode(), self._autocast():
+            batches = [
+                self.network(batch.to(self.device)).logits.float().cpu()
+                for batch in torch.split(images, self.batch_size)
+            ]
+        logits: NDArray[np.float64] = torch.cat(batches).double().numpy()
+        return logits
+
+    def _autocast(self) -> torch.autocast:
+        kind = torch.device(self.device).type
+        return torch.autocast(kind, dtype=torch.bfloat16, enabled=self.precision == "bf16")

@@ -1,0 +1,270 @@
+"""One case in, one prediction out; the one place where a scan's error becomes a result."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import medrec
+from medrec.domain.codes import Note, NoteCode, Reason, ReasonCode
+from medrec.domain.finding import CasePrediction, CaseStatus, ImageFindings, Provenance
+from medrec.domain.series import FileRecord, FileStatus
+from medrec.errors import FailedScanError, ScanError
+from medrec.inference.explain import gradcam, to_source_pixels
+from medrec.inference.findings import decide, to_findings
+from medrec.inference.gate import check_header, check_volume
+from medrec.io.loading import load_volume
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from medrec.domain.geometry import Geometry
+    from medrec.domain.modality import Modality
+    from medrec.domain.series import Case, Series
+    from medrec.domain.volume import Volume
+    from medrec.inference.predictor import Predictor, VolumeLogits
+    from medrec.package.package import ModelPackage
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenSettings:
+    """What a user may choose; see `medrec.config.screening` for the meaning of each."""
+
+    operating_point: str
+    modality: Modality | None = None
+    prevalence: float | None = None
+    heatmap: bool = True
+    config_digest: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class KeySlice:
+    """The slice with the highest logit of the primary label: picture and heat map (rows, columns).
+
+    Both are as stored (`Volume.slice_px`); `geometry` and `slice_axis` tell how to turn them.
+    """
+
+    slice: int
+    picture: NDArray[np.float32]
+    heat: NDArray[np.float64] | None
+    window: tuple[float, float] | None
+    geometry: Geometry | None
+    slice_axis: int
+
+
+@dataclass(frozen=True, eq=False)
+class CaseOutcome:
+    """All that came of one case. `facts` are case facts without identity, for the report."""
+
+    prediction: CasePrediction
+    records: tuple[FileRecord, ...]
+    key_slice: KeySlice | None = None
+    facts: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """One series that went all the way."""
+
+    series: Series
+    volume: Volume
+    logits: VolumeLogits
+    notes: tuple[Note, ...]
+
+
+class Screener:
+    """Judges cases one after the other with one model."""
+
+    def __init__(
+        self, package: ModelPackage, predictor: Predictor, settings: ScreenSettings
+    ) -> None:
+        self._package = package
+        self._predictor = predictor
+        self._settings = settings
+        self._primary = package.manifest.labels.index(package.manifest.primary_label)
+
+    @property
+    def device(self) -> str:
+        """Where the network computes."""
+        return self._predictor.device
+
+    def __call__(self, case: Case) -> CaseOutcome:
+        """Screen a case; whatever is wrong with its scans ends in the outcome, not in an error."""
+        started, clock = datetime.now(UTC), time.perf_counter()
+        scored: list[_Scored] = []
+        problems: list[tuple[Series, ScanError]] = []
+        for series in case.series:
+            try:
+                scored.append(self._score(series))
+            except ScanError as error:
+                problems.append((series, error))
+            except MemoryError:
+                problems.append((series, FailedScanError(ReasonCode.IO, "out of memory")))
+        provenance = self._provenance(started, time.perf_counter() - clock)
+        if not scored:
+            return _unscored(case, problems, provenance)
+        best = max(scored, key=lambda one: float(one.logits.exam[self._primary]))
+        return CaseOutcome(
+            prediction=self._prediction(case, scored, best, provenance),
+            records=tuple(_records(case, scored, problems)),
+            key_slice=self._key_slice(best),
+            facts=_facts(best),
+        )
+
+    def _score(self, series: Series) -> _Scored:
+        contract = self._package.manifest.input
+        assumed = check_header(series.first, contract, modality=self._settings.modality)
+        volume = load_volume(series)
+        check_volume(volume, contract)
+        logits = self._predictor(volume)
+        return _Scored(series, volume, logits, (*assumed, *volume.notes))
+
+    def _prediction(
+        self, case: Case, scored: Sequence[_Scored], best: _Scored, provenance: Provenance
+    ) -> CasePrediction:
+        findings = to_findings(
+            self._package,
+            best.logits.exam.tolist(),
+            level="exam",
+            operating_point=self._settings.operating_point,
+            prevalence=self._settings.prevalence,
+        )
+        return CasePrediction(
+            case_id=case.id,
+            patient_key=case.patient_key,
+            source=case.source,
+            modality=best.series.first.modality or self._settings.modality,
+            status=CaseStatus.SCORED,
+            decision=decide(findings),
+            findings=findings,
+            images=tuple(image for one in scored for image in self._images(one)),
+            notes=self._notes(best, scored),
+            provenance=provenance,
+        )
+
+    def _images(self, scored: _Scored) -> Iterator[ImageFindings]:
+        rows = zip(scored.logits.inputs.slices, scored.logits.image, strict=True)
+        for index, logits in sorted(rows, key=lambda row: row[0]):
+            findings = to_findings(
+                self._package,
+                logits.tolist(),
+                level="image",
+                operating_point=self._settings.operating_point,
+            )
+            yield ImageFindings(scored.volume.slice_sources[index], index, findings)
+
+    def _notes(self, best: _Scored, scored: Sequence[_Scored]) -> tuple[Note, ...]:
+        notes = list(dict.fromkeys(note for one in scored for note in one.notes))
+        if self._package.manifest.exam_level_surrogate and best.volume.slice_count > 1:
+            detail = "the exam's probability was calibrated on runs of slices, not on whole exams"
+            if len(scored) > 1:
+                detail += f"; of {len(scored)} series the one with the highest logit counts"
+            notes.append(Note(NoteCode.EXAM_LEVEL_SURROGATE, detail))
+        return tuple(notes)
+
+    def _key_slice(self, best: _Scored) -> KeySlice:
+        row = int(np.argmax(best.logits.image[:, self._primary]))
+        index = best.logits.inputs.slices[row]
+        picture = best.volume.slice_px(index)
+        heat = None
+        if self._settings.heatmap:
+            network_input = best.logits.inputs.images[row].to(self._predictor.device)
+            heat = to_source_pixels(
+                gradcam(self._predictor.network, network_input, label=self._primary),
+                best.logits.inputs.to_source,
+                (picture.shape[0], picture.shape[1]),
+            )
+        volume = best.volume
+        return KeySlice(index, picture, heat, volume.window, volume.geometry, volume.slice_axis)
+
+    def _provenance(self, started: datetime, seconds: float) -> Provenance:
+        return Provenance(
+            medrec=medrec.__version__,
+            model=self._package.manifest.name,
+            model_version=self._package.manifest.version,
+            model_digest=self._package.digest,
+            config_digest=self._settings.config_digest,
+            device=self._predictor.device,
+            started=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            seconds=round(seconds, 3),
+        )
+
+
+def _unscored(
+    case: Case, problems: Sequence[tuple[Series, ScanError]], provenance: Provenance
+) -> CaseOutcome:
+    """A case of which no series could be judged: failed if trying again may help, else refused."""
+    errors = sorted((e for _, e in problems), key=lambda e: not isinstance(e, FailedScanError))
+    error = errors[0] if errors else None
+    reason = (
+        Reason(ReasonCode(error.code), error.detail)
+        if error
+        else Reason(ReasonCode.LOCALIZER, "the study holds localizers alone")
+    )
+    prediction = CasePrediction(
+        case_id=case.id,
+        patient_key=case.patient_key,
+        source=case.source,
+        modality=next((series.first.modality for series in case.series), None),
+        status=CaseStatus.FAILED if isinstance(error, FailedScanError) else CaseStatus.REFUSED,
+        reason=reason,
+        provenance=provenance,
+    )
+    return CaseOutcome(prediction, tuple(_records(case, (), problems)))
+
+
+def _records(
+    case: Case, scored: Sequence[_Scored], problems: Sequence[tuple[Series, ScanError]]
+) -> Iterator[FileRecord]:
+    """One row for each file of the case."""
+    for one in scored:
+        for source in one.series.sources:
+            yield FileRecord(source, FileStatus.SCORED, case.id)
+    for series, error in problems:
+        status, code = _file_status(error, is_scored_case=bool(scored))
+        for source in series.sources:
+            yield FileRecord(source, status, case.id, code, error.detail)
+    for series, reason in case.left_out:
+        for source in series.sources:
+            yield FileRecord(source, FileStatus.SKIPPED, case.id, reason.code, reason.detail)
+
+
+def _file_status(error: ScanError, *, is_scored_case: bool) -> tuple[FileStatus, str]:
+    """A series outside the contract is not selected where another one of the study is in it."""
+    if isinstance(error, FailedScanError):
+        return FileStatus.FAILED, error.code
+    if is_scored_case and error.code == ReasonCode.OUT_OF_SCOPE:
+        return FileStatus.SKIPPED, ReasonCode.NOT_SELECTED
+    return FileStatus.REFUSED, error.code
+
+
+def _facts(scored: _Scored) -> dict[str, str]:
+    """What a reader may know of the images without knowing whose they are."""
+    header, volume = scored.series.first, scored.volume
+    columns, rows = volume.slice_px(0).shape[::-1]
+    facts = {
+        "Modality": header.modality or "",
+        "Sequence": header.sequence or "",
+        "Body part": header.body_part or "",
+        "View": header.view_position or "",
+        "Laterality": header.laterality or "",
+        "Manufacturer": header.manufacturer or "",
+        "Matrix": f"{columns} x {rows}",
+        "Slices": str(volume.slice_count) if volume.slice_count > 1 else "",
+        "Judged": f"{len(scored.logits.inputs.slices)} slices" if volume.slice_count > 1 else "",
+        "Spacing": _spacing(volume),
+        "File format": header.format,
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def _spacing(volume: Volume) -> str:
+    if volume.geometry is None:
+        return ""
+    return " x ".join(f"{spacing:.2f}" for spacing in volume.geometry.spacing_mm) + " mm (header)"

@@ -1,0 +1,47 @@
+"""Paths that may hold names, replaced by hashes (`--hide-paths`)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from medrec.domain.series import Case, FileRecord, ScanIndex, Series
+
+
+def hide_paths_of(index: ScanIndex) -> ScanIndex:
+    """Replace every source of an index by `f-` and 16 digits of its hash; files stay readable."""
+    return replace(
+        index,
+        cases=tuple(_hide_case(case) for case in index.cases),
+        records=tuple(_hide_record(record) for record in index.records),
+    )
+
+
+def hidden(source: str) -> str:
+    """The hash that stands for a path.
+
+    >>> hidden("study4/IM0001")
+    'f-0743af4319f04d8e'
+    """
+    digest = hashlib.sha256(source.encode("utf-8", "surrogateescape")).hexdigest()
+    return f"f-{digest[:16]}"
+
+
+def _hide_case(case: Case) -> Case:
+    return replace(
+        case,
+        source=hidden(case.source),
+        series=tuple(_hide_series(series) for series in case.series),
+        left_out=tuple((_hide_series(series), reason) for series, reason in case.left_out),
+    )
+
+
+def _hide_series(series: Series) -> Series:
+    headers = (replace(header, source=hidden(header.source)) for header in series.headers)
+    return replace(series, headers=tuple(headers))
+
+
+def _hide_record(record: FileRecord) -> FileRecord:
+    return replace(record, path=hidden(record.path))

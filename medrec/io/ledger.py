@@ -1,0 +1,63 @@
+"""`files.csv` while a run is under way: rows that survive a kill, sorted at the end."""
+
+from __future__ import annotations
+
+import csv
+import os
+from typing import TYPE_CHECKING
+
+from medrec.domain.ids import CaseId
+from medrec.domain.series import FileRecord, FileStatus
+from medrec.io.tables import write_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+COLUMNS = ("path", "case_id", "status", "code", "detail")
+
+
+class FileLedger:
+    """Appends the rows of each case, fsynced, to `files.csv.part`; `finish` makes `files.csv`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._part = folder / "files.csv.part"
+        self._final = folder / "files.csv"
+
+    def append(self, records: Iterable[FileRecord]) -> None:
+        """Write rows; call it before the case's line in the journal."""
+        with self._part.open("a", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream)
+            writer.writerows(_to_row(record) for record in records)
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    def read(self, finished: set[CaseId]) -> list[FileRecord]:
+        """Rows of the cases that the journal calls finished, from this run or the one resumed."""
+        rows = [*self._rows(self._final, skip_header=True), *self._rows(self._part)]
+        records = [_from_row(row) for row in rows if len(row) == len(COLUMNS)]
+        latest = {(record.path, record.case_id): record for record in records}
+        return [record for record in latest.values() if record.case_id in finished]
+
+    def finish(self, records: Iterable[FileRecord]) -> None:
+        """Write `files.csv`, sorted by path, and drop the part file."""
+        ordered = sorted(records, key=lambda record: record.path)
+        rows = [dict(zip(COLUMNS, _to_row(record), strict=True)) for record in ordered]
+        write_rows(self._final, COLUMNS, rows)
+        self._part.unlink(missing_ok=True)
+
+    @staticmethod
+    def _rows(path: Path, *, skip_header: bool = False) -> list[list[str]]:
+        if not path.is_file():
+            return []
+        with path.open(encoding="utf-8", newline="") as stream:
+            return list(csv.reader(stream))[1 if skip_header else 0 :]
+
+
+def _to_row(record: FileRecord) -> tuple[str, str, str, str, str]:
+    return record.path, record.case_id or "", record.status, record.code, record.detail
+
+
+def _from_row(row: list[str]) -> FileRecord:
+    path, case_id, status, code, detail = row
+    return FileRecord(path, FileStatus(status), CaseId(case_id) if case_id else None, code, detail)

@@ -1,0 +1,173 @@
+"""The model card: generated from the package's own facts and from measured figures alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from medrec.calibration.entry import CalibrationEntry
+    from medrec.calibration.operating_point import OperatingPoint
+    from medrec.evaluation.estimate import Estimate
+    from medrec.package.contract import PackageManifest
+
+
+@dataclass(frozen=True, slots=True)
+class CardFigure:
+    """One measured figure: where (`slices, test patients`), what, and its estimate."""
+
+    where: str
+    name: str
+    estimate: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class CardFigures:
+    """The measured figures of a model, and the command that measures them again."""
+
+    figures: tuple[CardFigure, ...]
+    command: str
+    notes: tuple[str, ...] = ()
+
+
+def render_card(
+    manifest: PackageManifest,
+    calibrations: Sequence[CalibrationEntry],
+    operating_points: Sequence[OperatingPoint],
+    figures: CardFigures,
+) -> str:
+    """Write the card as Markdown."""
+    sections = (
+        _head(manifest),
+        _scope(manifest),
+        _bullets("Limits", manifest.card.limits),
+        _training(manifest),
+        _figures(figures),
+        _calibrations(calibrations),
+        _points(operating_points),
+        _absent(),
+        (
+            f"## Terms\n\n{manifest.license}; the text is in LICENSE.\n"
+            "Research use. Not a medical device.\n"
+        ),
+    )
+    return "\n".join(sections)
+
+
+def show(estimate: Estimate | None) -> str:
+    """An estimate as text.
+
+    >>> from medrec.evaluation.estimate import Estimate
+    >>> show(Estimate(value=0.9, low=0.85, high=0.94, method="wilson"))
+    '0.900 [0.850, 0.940]'
+    """
+    if estimate is None:
+        return "not measured"
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:.3f} (no interval)"
+    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+
+
+def _head(manifest: PackageManifest) -> str:
+    return (
+        f"# {manifest.name} {manifest.version}\n\n{manifest.card.summary}\n\n"
+        f"**Intended use.** {manifest.card.intended_use}\n"
+    )
+
+
+def _scope(manifest: PackageManifest) -> str:
+    contract = manifest.input
+    rows = [
+        ("modality", ", ".join(contract.modality)),
+        ("body part", ", ".join(contract.body_part) or "any"),
+        ("sequence", ", ".join(contract.sequence) or "any"),
+        ("input", contract.dimensionality),
+        ("grey levels", f"at least {contract.minimum_grey_levels}"),
+        ("intensity range", _range(contract.intensity_range, "any: the unit is arbitrary")),
+        (
+            "spacing (mm)",
+            _range(contract.accepted_spacing_mm, "any: headers were nominal"),
+        ),
+        ("labels", ", ".join(manifest.labels)),
+        ("domain", f"{manifest.domain}, {manifest.lesions} lesions"),
+        ("network", f"{manifest.model.backbone}, {manifest.preprocess.size_px} px"),
+    ]
+    return "## What it judges\n\n" + _table(("fact", "accepted"), rows)
+
+
+def _range(values: tuple[float, float] | None, otherwise: str) -> str:
+    return f"{values[0]:g} to {values[1]:g}" if values else otherwise
+
+
+def _training(manifest: PackageManifest) -> str:
+    facts = manifest.training
+    design = {
+        "cross_fit": "cross-fitted by patient; calibrated on out-of-fold logits; refitted on all",
+        "held_out": "fitted, chosen, calibrated and tested on different patients",
+    }[facts.design]
+    return (
+        f"## Training data\n\n{manifest.card.training_data}\n\n"
+        f"{facts.patients} patients, {design}; {facts.test_patients} other patients were kept "
+        f"for the test and scored once. Data digest `{facts.data_digest}`, "
+        f"config `{facts.config_digest}`, trained on {facts.device}.\n"
+    )
+
+
+def _figures(figures: CardFigures) -> str:
+    rows = [(f.where, f.name, show(f.estimate), f.estimate.method) for f in figures.figures]
+    notes = "".join(f"\n{note}\n" for note in figures.notes)
+    return (
+        "## Measured on the test patients\n\nIntervals are 95 %.\n\n"
+        + _table(("where", "figure", "estimate", "interval"), rows)
+        + notes
+        + f"\nMeasured again by:\n\n```console\n{figures.command}\n```\n"
+    )
+
+
+def _calibrations(entries: Sequence[CalibrationEntry]) -> str:
+    rows = [
+        (
+            f"{entry.label}, {entry.level}",
+            entry.method,
+            str(entry.patients),
+            str(entry.positives),
+            show(entry.ece_before),
+            show(entry.ece_after),
+        )
+        for entry in entries
+    ]
+    head = ("label, level", "method", "patients", "with a positive", "ECE before", "ECE after")
+    return "## Calibration\n\n" + (_table(head, rows) if rows else "None: scores only.\n")
+
+
+def _points(points: Sequence[OperatingPoint]) -> str:
+    rows = [
+        (
+            f"{point.name} ({point.label}, {point.level})",
+            f"{point.threshold:.4f}",
+            show(point.sensitivity),
+            show(point.specificity),
+            point.measured_on,
+        )
+        for point in points
+    ]
+    head = ("operating point", "threshold", "sensitivity", "specificity", "measured on")
+    return "## Operating points\n\n" + (_table(head, rows) if rows else "None.\n")
+
+
+def _absent() -> str:
+    return (
+        "## Not in this package\n\nNo out-of-distribution gate: an image within the facts above "
+        "that looks unlike the training data is judged all the same.\n"
+    )
+
+
+def _bullets(title: str, lines: Iterable[str]) -> str:
+    return f"## {title}\n\n" + "".join(f"- {line}\n" for line in lines)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |\n" for line in lines)

@@ -1,0 +1,86 @@
+"""What `package.yaml` holds: the model's facts, and what it may be asked about."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, model_validator
+
+from medrec.config.base import Schema
+from medrec.config.model import ModelConfig
+from medrec.config.preprocess import PreprocessConfig
+from medrec.domain.modality import Modality, Sequence
+
+FORMAT: Final = "medrec.package/1"
+SHA256 = "^sha256:[0-9a-f]{64}$"
+
+
+class InputContract(Schema):
+    """What an image must be for the model to judge it; only known facts are held against it."""
+
+    modality: Annotated[list[Modality], Field(min_length=1)]
+    body_part: list[str] = []
+    """Accepted values of BodyPartExamined, upper case; empty accepts any."""
+    sequence: list[Sequence] = []
+    dimensionality: Literal["image", "volume"] = "volume"
+    minimum_slices: Annotated[int, Field(ge=1)] = 1
+    accepted_spacing_mm: tuple[float, float] | None = None
+    """Accepted in-plane spacing. None where the training headers were nominal."""
+    intensity_range: tuple[float, float] | None = None
+    """Accepted values after rescale. None for MRI, whose units are arbitrary."""
+    minimum_grey_levels: Annotated[int, Field(ge=2)] = 16
+    """An image with fewer distinct values is a mask or a drawing."""
+
+
+class TrainingFacts(Schema):
+    """What the weights were fitted on."""
+
+    data: str
+    data_digest: Annotated[str, Field(pattern=SHA256)]
+    config_digest: Annotated[str, Field(pattern=SHA256)]
+    patients: Annotated[int, Field(ge=1)]
+    test_patients: Annotated[int, Field(ge=0)]
+    design: Literal["cross_fit", "held_out"]
+    device: str
+    versions: dict[str, str]
+
+
+class Card(Schema):
+    """Words for people, and the limits that every report repeats."""
+
+    summary: str
+    intended_use: str
+    limits: list[str]
+    training_data: str
+
+
+class PackageManifest(Schema):
+    """`package.yaml`."""
+
+    format: Literal["medrec.package/1"] = FORMAT
+    name: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9-]*$")]
+    version: str
+    task: Literal["classification"] = "classification"
+    labels: Annotated[list[str], Field(min_length=1)]
+    primary_label: str
+    input: InputContract
+    domain: Literal["clinical", "surrogate"]
+    lesions: Literal["real", "planted"]
+    exam_level_surrogate: bool = False
+    """The exam calibrator was fitted on stand-ins for exams, such as runs of slices."""
+    preprocess: PreprocessConfig
+    model: ModelConfig
+    probability_levels: list[Literal["image", "exam"]]
+    """Levels for which the package claims probabilities: each needs a calibrator a label."""
+    prevalence: dict[Literal["image", "exam"], float] = {}
+    """Share of positives where each level was calibrated."""
+    training: TrainingFacts
+    license: str
+    card: Card
+
+    @model_validator(mode="after")
+    def _primary_label_is_a_label(self) -> PackageManifest:
+        if self.primary_label not in self.labels:
+            message = f"primary_label {self.primary_label!r} is none of the labels {self.labels}"
+            raise ValueError(message)
+        return self

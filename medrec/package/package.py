@@ -1,0 +1,159 @@
+"""A model is one folder: open it (verified, or not at all) and write it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import yaml
+from pydantic import ValidationError
+
+from medrec.calibration.files import (
+    read_calibration,
+    read_operating_points,
+    write_calibration,
+    write_operating_points,
+)
+from medrec.errors import InputError, PackageError
+from medrec.package.checksums import verify_checksums, write_checksums
+from medrec.package.contract import FORMAT, PackageManifest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from medrec.calibration.entry import CalibrationEntry
+    from medrec.calibration.operating_point import OperatingPoint
+
+Level = Literal["image", "exam"]
+
+MANIFEST = "package.yaml"
+WEIGHTS = "weights.safetensors"
+CALIBRATION = "calibration.json"
+OPERATING_POINTS = "operating_points.yaml"
+CARD = "model-card.md"
+LICENSE = "LICENSE"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPackage:
+    """A verified model: its facts, its calibrators, and where its weights lie.
+
+    `digest` covers every file of the folder; two packages with the same digest are the same model.
+    """
+
+    folder: Path
+    digest: str
+    manifest: PackageManifest
+    calibrations: tuple[CalibrationEntry, ...]
+    operating_points: tuple[OperatingPoint, ...]
+
+    @property
+    def weights(self) -> Path:
+        """The safetensors file."""
+        return self.folder / WEIGHTS
+
+    def calibration(self, label: str, level: Level) -> CalibrationEntry | None:
+        """The calibrator of a label at a level, or None: then the model has scores only."""
+        matches = (c for c in self.calibrations if c.label == label and c.level == level)
+        return next(matches, None)
+
+    def operating_point(self, name: str, label: str, level: Level) -> OperatingPoint | None:
+        """The named operating point of a label at a level."""
+        matches = (
+            p for p in self.operating_points if (p.name, p.label, p.level) == (name, label, level)
+        )
+        return next(matches, None)
+
+
+def open_package(folder: Path) -> ModelPackage:
+    """Open a model folder and verify all of it.
+
+    Raises:
+        PackageError: Foreign, changed, of an unknown format, or without a calibrator for a level
+            at which it claims probabilities.
+    """
+    digest = verify_checksums(folder)
+    manifest = _read_manifest(folder / MANIFEST)
+    try:
+        calibrations = read_calibration(folder / CALIBRATION)
+        points = read_operating_points(folder / OPERATING_POINTS)
+    except (InputError, OSError) as error:
+        message = f"{folder}: {error}"
+        raise PackageError(message) from error
+    package = ModelPackage(folder, digest, manifest, tuple(calibrations), tuple(points))
+    _check_complete(package)
+    return package
+
+
+def write_package(
+    folder: Path,
+    manifest: PackageManifest,
+    *,
+    calibrations: Sequence[CalibrationEntry],
+    operating_points: Sequence[OperatingPoint],
+    license_text: str,
+) -> None:
+    """Write all but weights and card into a folder that already holds `weights.safetensors`.
+
+    Call `seal_package` when the card is written too.
+    """
+    data = manifest.model_dump(mode="json", exclude_none=True)
+    (folder / MANIFEST).write_text(
+        yaml.safe_dump(data, sort_keys=False, width=100), encoding="utf-8"
+    )
+    write_calibration(folder / CALIBRATION, calibrations)
+    write_operating_points(folder / OPERATING_POINTS, operating_points)
+    (folder / LICENSE).write_text(license_text, encoding="utf-8")
+
+
+def seal_package(folder: Path, card: str) -> ModelPackage:
+    """Write the card and the checksums; return the model as anyone would open it."""
+    (folder / CARD).write_text(card, encoding="utf-8")
+    write_checksums(folder)
+    return open_package(folder)
+
+
+def _read_manifest(path: Path) -> PackageManifest:
+    data = _read_mapping(path)
+    if data.get("format") != FORMAT:
+        message = (
+            f"{path}: format {data.get('format')!r} is unknown to this medrec, "
+            f"which reads {FORMAT}: update medrec"
+        )
+        raise PackageError(message)
+    try:
+        return PackageManifest.model_validate(data)
+    except ValidationError as error:
+        message = f"{path}: {error}"
+        raise PackageError(message) from error
+
+
+def _read_mapping(path: Path) -> dict[str, Any]:
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        message = f"{path} can't be read: {error}"
+        raise PackageError(message) from error
+    if not isinstance(data, dict):
+        message = f"{path} must hold a mapping"
+        raise PackageError(message)
+    return data
+
+
+def _check_complete(package: ModelPackage) -> None:
+    missing = [
+        f"{label} ({level})"
+        for level in package.manifest.probability_levels
+        for label in package.manifest.labels
+        if package.calibration(label, level) is None
+    ]
+    if missing:
+        message = (
+            f"{package.folder} claims probabilities but has no calibrator for "
+            f"{', '.join(missing)}: make one with `medrec calibrate`"
+        )
+        raise PackageError(message)
+    if not package.weights.is_file():
+        message = f"{package.folder} has no {WEIGHTS}"
+        raise PackageError(message)

@@ -1,0 +1,43 @@
+"""From what screening found in a case to its folder under `cases/`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from medrec.domain.finding import CaseStatus, Decision
+from medrec.reporting.case_report import write_case_report
+from medrec.reporting.case_view import CasePictures, CaseView
+from medrec.reporting.orientation import usual_turn
+from medrec.reporting.pictures import draw_pictures
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Literal
+
+    from medrec.inference.screener import CaseOutcome, KeySlice
+    from medrec.reporting.model_facts import ModelFacts
+
+
+def write_case_page(
+    out: Path,
+    outcome: CaseOutcome,
+    model: ModelFacts,
+    *,
+    reports: Literal["all", "flagged", "none"],
+) -> None:
+    """Write `cases/<case_id>/`, if reports of such cases are wanted.
+
+    A case that isn't clear is worth a page where only flagged ones are wanted: it needs a reader.
+    """
+    prediction = outcome.prediction
+    is_clear = prediction.status is CaseStatus.SCORED and prediction.decision is Decision.CLEAR
+    if reports == "none" or (reports == "flagged" and is_clear):
+        return
+    pictures = _draw(outcome.key_slice) if outcome.key_slice else None
+    view = CaseView(prediction, model, pictures, outcome.facts)
+    write_case_report(out / "cases" / prediction.case_id, view)
+
+
+def _draw(key: KeySlice) -> CasePictures:
+    turn = usual_turn(key.geometry, key.slice_axis)
+    return draw_pictures(key.slice, key.picture, key.heat, window=key.window, turn=turn)

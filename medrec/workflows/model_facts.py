@@ -1,0 +1,60 @@
+"""From a package to the words and numbers that reports quote."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from medrec.domain.finding import Label
+from medrec.reporting.model_facts import CalibrationFacts, ModelFacts, OperatingPointFacts
+
+if TYPE_CHECKING:
+    from medrec.package.package import ModelPackage
+
+
+def model_facts(package: ModelPackage, *, operating_point: str) -> ModelFacts:
+    """Gather what a page says of the model; `operating_point` is the one that decides."""
+    manifest = package.manifest
+    return ModelFacts(
+        name=manifest.name,
+        version=manifest.version,
+        digest=package.digest,
+        labels=tuple(Label(label) for label in manifest.labels),
+        primary_label=Label(manifest.primary_label),
+        license=manifest.license,
+        domain=manifest.domain,
+        task=manifest.card.intended_use,
+        summary=manifest.card.summary,
+        limits=tuple(manifest.card.limits),
+        calibrations=tuple(_calibrations(package)),
+        operating_point=_operating_point(package, operating_point),
+    )
+
+
+def _calibrations(package: ModelPackage) -> list[CalibrationFacts]:
+    return [
+        CalibrationFacts(
+            label=entry.label,
+            level=entry.level,
+            method=entry.method,
+            patients=entry.patients,
+            positives=entry.positives,
+            ece_before=entry.ece_before,
+            ece_after=entry.ece_after,
+        )
+        for entry in package.calibrations
+    ]
+
+
+def _operating_point(package: ModelPackage, name: str) -> OperatingPointFacts | None:
+    point = package.operating_point(name, package.manifest.primary_label, "exam")
+    if point is None:
+        return None
+    return OperatingPointFacts(
+        name=point.name,
+        label=point.label,
+        threshold=point.threshold,
+        sensitivity=point.sensitivity,
+        specificity=point.specificity,
+        measured_on=point.measured_on,
+        level=point.level,
+    )

@@ -1,0 +1,46 @@
+"""Versions and digests that make a run traceable."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pydantic import BaseModel
+
+_PACKAGES = (
+    "medrec",
+    "torch",
+    "torchvision",
+    "timm",
+    "monai",
+    "lightning",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "pydicom",
+    "highdicom",
+    "nibabel",
+)
+
+
+def versions(packages: Iterable[str] = _PACKAGES) -> dict[str, str]:
+    """Installed versions by distribution name, Python's own included."""
+    found = {"python": platform.python_version()}
+    for name in packages:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def digest_of(config: BaseModel) -> str:
+    """`sha256:` and the digest of a resolved config's JSON, keys sorted."""
+    text = json.dumps(config.model_dump(mode="json"), sort_keys=True)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
