@@ -1,4 +1,4 @@
-"""How long `medrec --help` takes, against an interpreter that does nothing, and against the limit."""
+"""How long `medrec --help` takes: against an interpreter that does nothing, and the limit."""
 
 from __future__ import annotations
 
