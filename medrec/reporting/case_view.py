@@ -1,0 +1,52 @@
+"""All that a case page shows, apart from how it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from medrec.domain.finding import CasePrediction
+from medrec.reporting.model_facts import ModelFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Letters:
+    """Where the edges of a picture point to in the patient: R, L, A, P, H (head) or F (feet)."""
+
+    left: str
+    right: str
+    top: str
+    bottom: str
+
+
+@dataclass(frozen=True, slots=True)
+class CasePictures:
+    """The key slice as PNG bytes, plain and with where the model looked; 0-based `slice`.
+
+    `window` says in words how grey values were chosen.
+    """
+
+    slice: int
+    key: bytes = field(repr=False)
+    heatmap: bytes | None = field(default=None, repr=False)
+    window: str = ""
+    letters: Letters | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CaseView:
+    """A case with its model; `facts` are about the images (matrix, spacing, sequence).
+
+    No fact may identify a patient.
+    """
+
+    prediction: CasePrediction
+    model: ModelFacts
+    pictures: CasePictures | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+def hide_paths(prediction: CasePrediction) -> CasePrediction:
+    """Name the case by its id where its files' paths stood: paths are the user's own."""
+    images = tuple(replace(image, source=prediction.case_id) for image in prediction.images)
+    return replace(prediction, source=prediction.case_id, images=images)
