@@ -1,0 +1,176 @@
+"""Put images together: files of a study make a case, images acquired as one make a series."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from medrec.domain.codes import Reason, ReasonCode
+from medrec.domain.ids import to_case_id
+from medrec.domain.modality import FileFormat, Modality
+from medrec.domain.series import Case, FileRecord, FileStatus, ScanIndex, Series
+from medrec.io.digest import dataset_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Sequence
+    from pathlib import Path
+
+    from medrec.domain.ids import CaseId, PatientKey
+    from medrec.domain.series import ImageHeader
+
+_STACKED = {Modality.MR, Modality.CT, Modality.PT, Modality.NM}
+_PROJECTIONS = {Modality.CR, Modality.DX, Modality.MG, Modality.RF, Modality.XA}
+_COSINE_TOLERANCE = 0.01
+_LOCALIZER = Reason(ReasonCode.LOCALIZER, "a localizer is for planning, not for reading")
+
+
+def group(
+    headers: Iterable[ImageHeader],
+    *,
+    patient_key: Callable[[str], PatientKey],
+    digest: Callable[[Path], str] = dataset_digest,
+) -> ScanIndex:
+    """Group headers into cases; the order in which they come doesn't matter.
+
+    `digest` tells copies of a DICOM file from other images under the same SOPInstanceUID; it is
+    asked only where UIDs collide. Two patients under one StudyInstanceUID are two cases.
+    """
+    ordered = sorted(headers, key=lambda header: header.source)
+    kept, copies, records = _without_copies(ordered, digest)
+    cases = sorted(_cases(kept, patient_key), key=lambda case: case.source)
+    case_of = {source: case.id for case in cases for source in _sources(case)}
+    records += [_copy_record(copy, original, case_of) for copy, original in copies]
+    return ScanIndex(cases=tuple(cases), records=tuple(sorted(records, key=lambda row: row.path)))
+
+
+def _without_copies(
+    ordered: Sequence[ImageHeader], digest: Callable[[Path], str]
+) -> tuple[list[ImageHeader], list[tuple[ImageHeader, ImageHeader]], list[FileRecord]]:
+    """Split into images to keep, (copy, original) pairs, and images whose UID is contested."""
+    kept: list[ImageHeader] = []
+    copies: list[tuple[ImageHeader, ImageHeader]] = []
+    records: list[FileRecord] = []
+    for same in _collect(ordered, lambda header: header.sop_uid or header.identity):
+        if len(same) == 1 or same[0].format is not FileFormat.DICOM or _all_equal(same, digest):
+            kept.append(same[0])
+            copies += [(copy, same[0]) for copy in same[1:]]
+        else:
+            detail = f"{len(same)} different files carry one SOPInstanceUID"
+            records += [
+                FileRecord(header.source, FileStatus.REFUSED, None, ReasonCode.UID_CONFLICT, detail)
+                for header in same
+            ]
+    return kept, copies, records
+
+
+def _all_equal(same: Sequence[ImageHeader], digest: Callable[[Path], str]) -> bool:
+    try:
+        return len({digest(header.path) for header in same}) == 1
+    except OSError:  # vanished since: not proven to be a copy
+        return False
+
+
+def _copy_record(
+    copy: ImageHeader, original: ImageHeader, case_of: dict[str, CaseId]
+) -> FileRecord:
+    case_id = case_of[original.source]
+    return FileRecord(copy.source, FileStatus.DUPLICATE, case_id, "", f"same as {original.source}")
+
+
+def _cases(kept: Sequence[ImageHeader], patient_key: Callable[[str], PatientKey]) -> list[Case]:
+    cases = []
+    for study in _collect(kept, lambda header: header.study_uid or header.identity):
+        patients = {header.patient_id for header in study if header.patient_id}
+        if len(patients) <= 1:
+            # An absent PatientID is unknown, not another patient.
+            key = patient_key(patients.pop()) if patients else None
+            cases.append(_case(study, study[0].identity, key))
+            continue
+        for images in _collect(study, lambda header: header.patient_id):
+            patient = images[0].patient_id
+            key = patient_key(patient) if patient else None
+            cases.append(_case(images, f"{images[0].identity}/{key or ''}", key))
+    return cases
+
+
+def _case(images: Sequence[ImageHeader], identity: str, key: PatientKey | None) -> Case:
+    chosen: list[Series] = []
+    left_out: list[tuple[Series, Reason]] = []
+    for series in _series(images):
+        if series.first.is_localizer:
+            left_out.append((series, _LOCALIZER))
+        else:
+            chosen.append(series)
+    return Case(
+        id=to_case_id(identity),
+        patient_key=key,
+        source=images[0].source,
+        series=tuple(chosen),
+        left_out=tuple(left_out),
+    )
+
+
+def _series(images: Sequence[ImageHeader]) -> list[Series]:
+    found = []
+    for similar in _collect(images, _series_key):
+        found += [Series(tuple(headers)) for headers in _by_orientation(similar)]
+    return sorted(found, key=lambda series: series.first.source)
+
+
+def _series_key(header: ImageHeader) -> Hashable:
+    if not _is_stacked(header):
+        return header.source
+    return (
+        header.series_uid,
+        header.is_localizer,
+        header.shape[:2],
+        header.modality,
+        header.echo_number,
+        None if header.echo_time_ms is None else round(header.echo_time_ms, 1),
+        header.temporal_position,
+    )
+
+
+def _is_stacked(header: ImageHeader) -> bool:
+    """Whether an image is one slice of several: no film, no screenshot, no stack in one file."""
+    if header.format is not FileFormat.DICOM or header.shape[2] > 1:
+        return False
+    if header.modality in _PROJECTIONS:
+        return False
+    has_place = header.position_lps_mm is not None and header.orientation is not None
+    return has_place or header.modality in _STACKED
+
+
+def _by_orientation(images: Sequence[ImageHeader]) -> list[list[ImageHeader]]:
+    """Split by orientation within a tolerance: rounding would part neighbours at its borders."""
+    groups: list[list[ImageHeader]] = []
+    # In order of the cosines, so that the result hangs on no file's name.
+    for header in sorted(images, key=lambda image: (image.orientation or (), image.source)):
+        for members in groups:
+            if _is_parallel(members[0], header):
+                members.append(header)
+                break
+        else:
+            groups.append([header])
+    return [sorted(members, key=lambda header: header.source) for members in groups]
+
+
+def _is_parallel(one: ImageHeader, other: ImageHeader) -> bool:
+    if one.orientation is None or other.orientation is None:
+        return one.orientation is other.orientation
+    pairs = zip(one.orientation, other.orientation, strict=True)
+    return all(abs(first - second) <= _COSINE_TOLERANCE for first, second in pairs)
+
+
+def _collect(
+    headers: Iterable[ImageHeader], key: Callable[[ImageHeader], Hashable]
+) -> list[list[ImageHeader]]:
+    collected: defaultdict[Hashable, list[ImageHeader]] = defaultdict(list)
+    for header in headers:
+        collected[key(header)].append(header)
+    return list(collected.values())
+
+
+def _sources(case: Case) -> list[str]:
+    every = (*case.series, *(series for series, _ in case.left_out))
+    return [source for series in every for source in series.sources]

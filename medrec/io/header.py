@@ -1,0 +1,73 @@
+"""Read the header of one file, whatever its format."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from medrec.domain.codes import ReasonCode
+from medrec.domain.modality import FileFormat
+from medrec.errors import FailedScanError, RefusedScanError, ScanError, SkippedFileError
+from medrec.io.dicom import read_dicom_header
+from medrec.io.discover import FoundFile, is_regular_file, sniff
+from medrec.io.nifti import read_nifti_header
+from medrec.io.raster import read_raster_header
+
+if TYPE_CHECKING:
+    from medrec.domain.series import ImageHeader
+
+_CLAIMS = {
+    (".dcm", ".dicom", ".ima"): (ReasonCode.NOT_DICOM, "DICOM"),
+    (".nii", ".nii.gz"): (ReasonCode.NOT_NIFTI, "NIfTI"),
+    (".png",): (ReasonCode.MALFORMED, "PNG"),
+    (".jpg", ".jpeg"): (ReasonCode.MALFORMED, "JPEG"),
+}
+_APPLE_DOUBLE = b"\x00\x05\x16\x07"
+
+
+def read_header(file: FoundFile) -> ImageHeader:
+    """Read what a file says of itself, without decoding a pixel.
+
+    Raises:
+        RefusedScanError: It is an image, or claims to be one, and can't be used.
+        SkippedFileError: It is none.
+        FailedScanError: It can't be opened now (`io`).
+    """
+    try:
+        if not is_regular_file(file.path):
+            raise _not_regular(file)
+        match sniff(file.path):
+            case FileFormat.DICOM:
+                return read_dicom_header(file)
+            case FileFormat.NIFTI:
+                return read_nifti_header(file)
+            case FileFormat.RASTER:
+                return read_raster_header(file)
+            case None:
+                raise _not_ours(file)
+            case unknown:
+                assert_never(unknown)
+    except OSError as error:
+        # The message of an OSError holds the path, which may hold a name.
+        detail = f"the file can't be read now: {error.strerror or type(error).__name__}"
+        raise FailedScanError(ReasonCode.IO, detail) from error
+
+
+def _not_regular(file: FoundFile) -> ScanError:
+    if file.path.is_symlink():
+        detail = "a symbolic link is not followed: copy what it points to, or screen that"
+        return SkippedFileError(ReasonCode.NOT_AN_IMAGE, detail)
+    if file.path.is_dir():
+        return FailedScanError(ReasonCode.IO, "the folder can't be listed: check its permissions")
+    return SkippedFileError(ReasonCode.NOT_AN_IMAGE, "neither a file nor a folder")
+
+
+def _not_ours(file: FoundFile) -> ScanError:
+    """A file of no known format: refused if its name claims one, else skipped."""
+    name = file.path.name.lower()
+    with file.path.open("rb") as opened:
+        is_finder_junk = name.startswith("._") and opened.read(4) == _APPLE_DOUBLE
+    for extensions, (code, format_name) in _CLAIMS.items():
+        if name.endswith(extensions) and not is_finder_junk:
+            detail = f"named as {format_name}, but its content is not {format_name}"
+            return RefusedScanError(code, detail)
+    return SkippedFileError(ReasonCode.NOT_AN_IMAGE, "no DICOM, NIfTI, PNG or JPEG")

@@ -1,0 +1,99 @@
+"""Load pixels: of a series, of a file, of a mask."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, assert_never
+
+from medrec.domain.codes import ReasonCode
+from medrec.domain.ids import PatientKey
+from medrec.domain.modality import FileFormat
+from medrec.domain.series import FileStatus, Series
+from medrec.errors import FailedScanError, RefusedScanError
+from medrec.io.dicom_volume import load_dicom
+from medrec.io.discover import FoundFile, sniff
+from medrec.io.header import read_header
+from medrec.io.index import index_scans
+from medrec.io.nifti import load_nifti, load_nifti_mask
+from medrec.io.raster import load_raster, load_raster_mask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from medrec.domain.geometry import Geometry
+    from medrec.domain.volume import Volume
+
+
+def load_volume(series: Series) -> Volume:
+    """Decode a series; `Volume.notes` repeats the notes of its headers, each once.
+
+    Raises:
+        RefusedScanError: The pixels can't be decoded, or the slices make no regular volume.
+        FailedScanError: A file can't be opened now (`io`).
+    """
+    first = series.first
+    with _io_errors():
+        match first.format:
+            case FileFormat.DICOM:
+                return load_dicom(series)
+            case FileFormat.NIFTI:
+                return load_nifti(first.path, source=first.source)
+            case FileFormat.RASTER:
+                return load_raster(first.path, source=first.source)
+            case unknown:
+                assert_never(unknown)
+
+
+def load_file(path: Path) -> Volume:
+    """Decode one NIfTI, PNG, JPEG or DICOM file, or a folder that holds one DICOM series.
+
+    Raises:
+        ScanError: What a file of it is refused for; a folder of several series (`not_selected`).
+    """
+    if path.is_dir():
+        return load_volume(_only_series(path))
+    return load_volume(Series((read_header(FoundFile(path=path, source=path.name)),)))
+
+
+def load_mask(path: Path) -> tuple[NDArray[np.bool_], Geometry | None]:
+    """Read a NIfTI or PNG mask (I, J, K) as stored (PNG: columns, rows, 1), True where not 0.
+
+    Raises:
+        RefusedScanError: It is neither, or can't be read.
+        FailedScanError: The file can't be opened now (`io`).
+    """
+    with _io_errors():
+        match sniff(path):
+            case FileFormat.NIFTI:
+                return load_nifti_mask(path)
+            case FileFormat.RASTER:
+                return load_raster_mask(path), None
+            case _:
+                raise RefusedScanError(ReasonCode.NOT_AN_IMAGE, "a mask is NIfTI or PNG")
+
+
+def _only_series(folder: Path) -> Series:
+    index = index_scans(folder, patient_key=PatientKey)
+    for record in index.records:
+        if record.status is FileStatus.REFUSED:
+            raise RefusedScanError(record.code, f"{record.path}: {record.detail}")
+        if record.status is FileStatus.FAILED:
+            raise FailedScanError(record.code, f"{record.path}: {record.detail}")
+    found = [series for case in index.cases for series in case.series]
+    if len(found) != 1:
+        detail = f"the folder holds {len(found)} series, where one is wanted"
+        raise RefusedScanError(ReasonCode.NOT_SELECTED, detail)
+    return found[0]
+
+
+@contextmanager
+def _io_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        detail = f"the file can't be read now: {error.strerror or type(error).__name__}"
+        raise FailedScanError(ReasonCode.IO, detail) from error

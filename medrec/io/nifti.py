@@ -1,0 +1,217 @@
+"""Read NIfTI-1 and NIfTI-2 files, gzipped or not."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import zlib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+
+from medrec.domain.codes import Note, NoteCode, ReasonCode
+from medrec.domain.geometry import Geometry, slice_axis_of
+from medrec.domain.modality import FileFormat
+from medrec.domain.series import ImageHeader
+from medrec.domain.volume import Volume
+from medrec.errors import RefusedScanError
+from medrec.io.digest import file_digest
+from medrec.io.voxels import check_values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from medrec.io.discover import FoundFile
+
+MAX_DECODED_BYTES = 2 * 1024**3
+_GZIP = b"\x1f\x8b"
+_MM_OF_UNIT = {1: 1000.0, 2: 1.0, 3: 0.001}
+"""NIfTI's codes of spatial units: metre, millimetre, micrometre; any other one is read as mm."""
+_NIFTI2_HEADER_BYTES = 540
+
+
+def read_nifti_header(file: FoundFile) -> ImageHeader:
+    """Read a volume's header; its identity is the digest of the file.
+
+    Raises:
+        RefusedScanError: `not_nifti`, `malformed`, `too_large`, `truncated`, `unsupported_dtype`,
+            `bad_geometry`, `bad_rescale` or `out_of_scope` (not one 3D volume).
+        OSError: The file can't be opened.
+    """
+    with _opened(file.path) as image:
+        _check_header(image, file.path)
+        return ImageHeader(
+            path=file.path,
+            source=file.source,
+            format=FileFormat.NIFTI,
+            identity=file_digest(file.path),
+            shape=_shape_of(image),
+            window=_window_of(image),
+            notes=_notes_of(image),
+        )
+
+
+def load_nifti(path: Path, *, source: str) -> Volume:
+    """Read a volume (1, I, J, K), axes as stored, scl_slope and scl_inter applied.
+
+    Raises:
+        RefusedScanError: As `read_nifti_header`, or `truncated`, `non_finite`, `blank_image`.
+        OSError: The file can't be opened.
+    """
+    with _opened(path) as image:
+        _check_header(image, path)
+        shape = _shape_of(image)
+        voxels = _read_voxels(image, np.float32).reshape(1, *shape)
+        check_values(voxels)
+        axis = slice_axis_of(shape, _spacing_of(image), image.header.get_dim_info()[2])
+        return Volume(
+            voxels=voxels,
+            geometry=_geometry_of(image),
+            slice_axis=axis,
+            slice_sources=(source,) * shape[axis],
+            window=_window_of(image),
+            notes=_notes_of(image),
+        )
+
+
+def load_nifti_mask(path: Path) -> tuple[NDArray[np.bool_], Geometry | None]:
+    """Read a mask (I, J, K), True where a voxel is not 0.
+
+    Raises:
+        RefusedScanError: As `read_nifti_header`, or `truncated`, `non_finite`.
+        OSError: The file can't be opened.
+    """
+    with _opened(path) as image:
+        _check_header(image, path)
+        values = _read_voxels(image, np.float64).reshape(_shape_of(image))
+        if not np.isfinite(values).all():
+            raise RefusedScanError(ReasonCode.NON_FINITE, "the mask holds values that are none")
+        return values != 0, _geometry_of(image)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A nibabel image over an open file, whatever its name, and our errors for nibabel's."""
+    with path.open("rb") as raw:
+        is_packed = raw.read(2) == _GZIP
+        raw.seek(0)
+        stream = cast("BinaryIO", gzip.GzipFile(fileobj=raw)) if is_packed else raw
+        try:
+            kind = _kind_of(stream)
+            yield kind.from_stream(stream)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise RefusedScanError(ReasonCode.TRUNCATED, "the file ends too early") from error
+        except (ImageFileError, HeaderDataError, OverflowError) as error:
+            detail = f"the header can't be used ({type(error).__name__})"
+            raise RefusedScanError(ReasonCode.MALFORMED, detail) from error
+        except MemoryError as error:
+            raise RefusedScanError(ReasonCode.TOO_LARGE, "more than the memory holds") from error
+
+
+def _kind_of(stream: BinaryIO) -> Any:  # noqa: ANN401 (nibabel is untyped)
+    head = stream.read(_NIFTI2_HEADER_BYTES)
+    stream.seek(0)
+    kinds: tuple[Any, ...] = (nib.Nifti2Image, nib.Nifti1Image)
+    for kind in kinds:
+        if kind.header_class.may_contain_header(head):
+            return kind
+    raise RefusedScanError(ReasonCode.NOT_NIFTI, "no NIfTI-1 or NIfTI-2 header")
+
+
+def _check_header(image: Any, path: Path) -> None:  # noqa: ANN401
+    shape = image.shape
+    if not 2 <= len(shape) <= 7 or min(shape) < 1:  # noqa: PLR2004 (NIfTI's own limits)
+        raise RefusedScanError(ReasonCode.MALFORMED, f"dimensions {shape}")
+    dtype = image.get_data_dtype()
+    if dtype.kind not in "iufb":
+        raise RefusedScanError(ReasonCode.UNSUPPORTED_DTYPE, f"voxels of type {dtype}")
+    if any(size != 1 for size in shape[3:]):
+        detail = f"{len(shape)}D ({' x '.join(map(str, shape))}): save one 3D volume of it"
+        raise RefusedScanError(ReasonCode.OUT_OF_SCOPE, detail)
+    count = math.prod(shape)
+    if count * max(dtype.itemsize, 4) > MAX_DECODED_BYTES:
+        detail = f"{count} voxels are over {MAX_DECODED_BYTES // 1024**2} MiB"
+        raise RefusedScanError(ReasonCode.TOO_LARGE, detail)
+    _check_length(image, path, count * dtype.itemsize)
+    _check_scaling(image)
+    _geometry_of(image)
+
+
+def _check_length(image: Any, path: Path, wanted: int) -> None:  # noqa: ANN401
+    with path.open("rb") as file:
+        is_packed = file.read(2) == _GZIP
+    available = path.stat().st_size - int(image.dataobj.offset)
+    if not is_packed and available < wanted:
+        detail = f"the file holds {max(available, 0)} of {wanted} bytes of voxels"
+        raise RefusedScanError(ReasonCode.TRUNCATED, detail)
+
+
+def _check_scaling(image: Any) -> None:  # noqa: ANN401
+    slope, inter = float(image.dataobj.slope), float(image.dataobj.inter)
+    if not (math.isfinite(slope) and math.isfinite(inter)) or slope == 0:
+        raise RefusedScanError(ReasonCode.BAD_RESCALE, f"slope {slope:g}, intercept {inter:g}")
+
+
+def _read_voxels(image: Any, dtype: type[np.floating[Any]]) -> NDArray[Any]:  # noqa: ANN401
+    try:
+        # Not `get_fdata`, which keeps a second copy; not float32 alone, which scales less exactly.
+        return np.asarray(np.asanyarray(image.dataobj), dtype=dtype)
+    except (OSError, ValueError) as error:
+        raise RefusedScanError(ReasonCode.TRUNCATED, "the voxels end too early") from error
+
+
+def _geometry_of(image: Any) -> Geometry | None:  # noqa: ANN401
+    """The sform, else the qform, in mm; None where neither is set: pixdim has no directions."""
+    header = image.header
+    try:
+        if header["sform_code"] > 0:
+            affine = header.get_sform()
+        elif header["qform_code"] > 0:
+            affine = header.get_qform()
+        else:
+            return None
+        affine = np.array(affine, dtype=np.float64)
+        affine[:3] *= _mm_per_unit(image)
+        return Geometry.from_ras(affine)
+    except (ValueError, HeaderDataError, np.linalg.LinAlgError) as error:
+        detail = "the affine is not finite, or flattens a voxel"
+        raise RefusedScanError(ReasonCode.BAD_GEOMETRY, detail) from error
+
+
+def _spacing_of(image: Any) -> tuple[float, float, float]:  # noqa: ANN401
+    geometry = _geometry_of(image)
+    if geometry is not None:
+        return geometry.spacing_mm
+    zooms = [float(zoom) * _mm_per_unit(image) for zoom in image.header.get_zooms()[:3]]
+    zooms += [1.0] * (3 - len(zooms))
+    return zooms[0], zooms[1], zooms[2]
+
+
+def _mm_per_unit(image: Any) -> float:  # noqa: ANN401
+    return _MM_OF_UNIT.get(int(image.header["xyzt_units"]) & 7, 1.0)
+
+
+def _shape_of(image: Any) -> tuple[int, int, int]:  # noqa: ANN401
+    shape = (*image.shape[:3], 1)
+    return int(shape[0]), int(shape[1]), int(shape[2])
+
+
+def _window_of(image: Any) -> tuple[float, float] | None:  # noqa: ANN401
+    low, high = float(image.header["cal_min"]), float(image.header["cal_max"])
+    if not (math.isfinite(low) and math.isfinite(high) and high > low):
+        return None
+    return (low + high) / 2, high - low
+
+
+def _notes_of(image: Any) -> tuple[Note, ...]:  # noqa: ANN401
+    if _geometry_of(image) is not None:
+        return ()
+    detail = "neither sform nor qform is set: left, right, top and bottom are unknown"
+    return (Note(NoteCode.NO_ORIENTATION, detail),)
