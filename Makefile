@@ -5,7 +5,8 @@ PYTHON ?= python3
 WORKERS ?= 2
 QUICK := not slow and not gpu and not data
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install -c constraints.txt
+# Twice quiet: pip then prints errors alone.
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check install -c constraints.txt
 SOURCES := medrec tests benchmarks configs docs
 
 .DEFAULT_GOAL := help
@@ -63,7 +64,7 @@ schema: .venv/.demo  ## Write the JSON schemas of the configs
 constraints:  ## Take the newest versions that pyproject.toml allows; run test-all after it
 	rm -rf .venv
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip --quiet install --editable '.[imagenet,test,docs]'
+	$(BIN)/python -m pip -qq install --editable '.[imagenet,test,docs]'
 	grep '^#' constraints.txt > constraints.new
 	$(BIN)/python -m pip freeze --exclude-editable | grep -v '^#' >> constraints.new
 	mv constraints.new constraints.txt
