@@ -154,6 +154,21 @@ def test_the_codes_page_lists_every_code_once(heading, codes):
     assert sorted(codes) == sorted(listed)
 
 
+def test_the_codes_page_marks_what_no_check_gives_as_reserved():
+    text = (REFERENCE / "codes.md").read_text(encoding="utf-8")
+    reserved = set(re.findall(r"^\| `([a-z_]+)` \|.*Reserved", text, re.M))
+    # The codes' definition and the words that explain them in reports give none.
+    silent = {"codes.py", "explanations.py"}
+    sources = [path for path in (ROOT / "medrec").rglob("*.py") if path.name not in silent]
+    code = "\n".join(path.read_text(encoding="utf-8") for path in sources)
+
+    unused = {
+        str(one) for one in [*ReasonCode, *NoteCode] if not re.search(rf"Code\.{one.name}\b", code)
+    }
+
+    assert unused == reserved
+
+
 def test_the_error_page_lists_every_error():
     text = (REFERENCE / "python.md").read_text(encoding="utf-8")
     names = [name for name, value in vars(errors).items() if inspect.isclass(value)]
