@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.main import get_command
 
 import medrec
 from medrec import errors
 from medrec.cli.app import app
+from medrec.config.base import validate
+from medrec.config.kinds import SCHEMAS
 from medrec.domain.codes import NoteCode, ReasonCode
+from medrec.io.predictions import from_line
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -204,6 +209,24 @@ def test_python_examples_call_what_exists_with_names_it_knows():
 
     assert len(calls) >= 3
     assert [] == wrong
+
+
+def test_a_complete_config_in_the_documentation_is_valid():
+    texts = [block for page in PAGES for block in blocks(page, "yaml")]
+    configs = [data for text in texts if "kind" in (data := yaml.safe_load(text) or {})]
+
+    assert configs
+    for data in configs:
+        validate(data, SCHEMAS[data["kind"]], where="the documentation")
+
+
+def test_a_prediction_in_the_documentation_can_be_read():
+    texts = [block for page in PAGES for block in blocks(page, "json")]
+    lines = [json.dumps(data) for text in texts if "schema" in (data := json.loads(text))]
+
+    assert lines
+    for line in lines:
+        assert from_line(line, where="the documentation").findings
 
 
 def test_there_is_a_record_of_each_decision():
