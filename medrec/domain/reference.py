@@ -36,6 +36,7 @@ class Reference:
     split: Split | None = None
     unit: str | None = field(default=None, repr=False)
     mask: str | None = None
+    boxes: str | None = None
     acquired: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
 

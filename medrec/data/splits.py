@@ -1,0 +1,264 @@
+"""Who trains, who tunes, who calibrates and who is tested: by patient, decided once."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections import defaultdict
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from medrec.domain.reference import Reference, Split
+from medrec.errors import DataSplitError, ManifestError
+from medrec.io.tables import write_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+Mode = Literal["held_out", "cross_fit"]
+
+FEW_PATIENTS = 200
+FEW_OF_A_CLASS = 50
+FEWEST_TESTED = 10
+
+# Of eight patients who are not tested, six train, one tunes, one calibrates: 60, 10 and 10 % beside
+# a test of 20 %.
+_TURNS = (
+    Split.TRAIN, Split.TRAIN, Split.TRAIN, Split.TUNE,
+    Split.TRAIN, Split.TRAIN, Split.TRAIN, Split.CALIBRATE,
+)  # fmt: skip
+
+_COLUMNS = ("patient", "split", "fold")
+
+
+class Place(NamedTuple):
+    """Where a patient belongs; `fold` is None outside cross-fitting."""
+
+    split: Split
+    fold: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class SplitPlan:
+    """The place of each patient.
+
+    `held_out`: train, tune, calibrate and test are four groups of patients. `cross_fit`: all that
+    is not test has a fold; the network that judges a fold has not seen it.
+    """
+
+    mode: Mode
+    assignment: Mapping[str, Place]
+
+    @property
+    def folds(self) -> tuple[int, ...]:
+        """The folds, in order; none in the mode `held_out`."""
+        return tuple(sorted({p.fold for p in self.assignment.values() if p.fold is not None}))
+
+    def place_of(self, reference: Reference) -> Place:
+        """Where a row's patient belongs."""
+        return self.assignment[reference.patient]
+
+    def rows_of(self, references: Sequence[Reference], split: Split) -> list[int]:
+        """Numbers of the rows whose patients belong to a split."""
+        return [n for n, row in enumerate(references) if self.place_of(row).split is split]
+
+
+def plan_splits(
+    references: Sequence[Reference],
+    *,
+    test_fraction: float = 0.2,
+    folds: int = 5,
+    stratify_by: Sequence[str] = (),
+    seed: int = 1,
+) -> SplitPlan:
+    """Split patients, in each stratum (attributes of `stratify_by`, then the labels) alike.
+
+    Under 200 patients, or under 50 of either class of a label: a test group of `test_fraction`, at
+    least 10 patients, and folds for the rest; else four groups. In each stratum patients stand in
+    the order of the SHA-256 of `medrec-splits-<seed>:<patient>`: the first
+    ceil(test_fraction * n) are the test, the others get folds (or groups) in turn, which goes on
+    from stratum to stratum in alphabetical order. So a later patient moves few others, and the same
+    patients are always split alike. Where every row has a `split`, that is kept.
+
+    Raises:
+        DataSplitError: Too few patients, or rows of which only some have a `split`.
+    """
+    patients = _by_patient(references)
+    given = _given_splits(patients)
+    if given is not None:
+        return _keep(given, folds=folds, seed=seed)
+    mode = mode_of(references)
+    count = len(patients)
+    fraction = max(test_fraction, FEWEST_TESTED / count) if count else 1.0
+    strata = _strata(patients, stratify_by)
+    groups = [_shuffled(names, seed) for _, names in sorted(strata.items())]
+    tested = [ceil(fraction * len(names) - 1e-9) for names in groups]
+    if count - sum(tested) < folds:
+        message = (
+            f"{count} patients are too few: {FEWEST_TESTED} or more are held out for the test, and "
+            f"{folds} folds need as many patients besides"
+        )
+        raise DataSplitError(message)
+    turns = _turns(mode, folds)
+    assignment: dict[str, Place] = {}
+    for names, first in zip(groups, tested, strict=True):
+        assignment |= dict.fromkeys(names[:first], Place(Split.TEST))
+        assignment |= {name: next(turns) for name in names[first:]}
+    return SplitPlan(mode=mode, assignment=assignment)
+
+
+def mode_of(references: Sequence[Reference]) -> Mode:
+    """Apply the rule for few patients.
+
+    A patient with any positive row counts as positive, one with known rows but no positive as
+    negative.
+    """
+    patients = _by_patient(references)
+    if len(patients) < FEW_PATIENTS:
+        return "cross_fit"
+    labels = {label for row in references for label in row.labels}
+    for label in labels:
+        states = [_state(rows, label) for rows in patients.values()]
+        if min(states.count("1"), states.count("0")) < FEW_OF_A_CLASS:
+            return "cross_fit"
+    return "held_out"
+
+
+def write_splits(path: Path, plan: SplitPlan) -> None:
+    """Freeze a plan as CSV (patient, split, fold), patients in alphabetical order.
+
+    Raises:
+        OSError: The folder can't be written.
+    """
+    write_rows(
+        path,
+        _COLUMNS,
+        [
+            {"patient": patient, "split": place.split.value, "fold": place.fold}
+            for patient, place in sorted(plan.assignment.items())
+        ],
+    )
+
+
+def read_splits(path: Path, references: Iterable[Reference]) -> SplitPlan:
+    """Read a frozen plan and check that it places every patient of the references.
+
+    Raises:
+        ManifestError: Wrong rows, all listed by line; or patients that it doesn't place.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            rows = [(reader.line_num, row) for row in reader]
+            columns = tuple(reader.fieldnames or ())
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ManifestError(str(path), [f"can't be read as CSV: {error}"]) from error
+    if columns != _COLUMNS:
+        raise ManifestError(str(path), [f"wanted the columns {', '.join(_COLUMNS)}"])
+    problems = [problem for line, row in rows if (problem := _wrong_row(line, row))]
+    names = [row["patient"] for _, row in rows]
+    if len(set(names)) < len(names):
+        problems.append(f"{len(names) - len(set(names))} patients are named twice")
+    absent = {row.patient for row in references} - set(names)
+    if absent:
+        problems.append(
+            f"{len(absent)} patients of the manifest are not in it: move the file away to plan "
+            "anew, or add them; never let a patient of the test train"
+        )
+    if problems:
+        raise ManifestError(str(path), problems)
+    assignment = {
+        row["patient"]: Place(Split(row["split"]), int(row["fold"]) if row["fold"] else None)
+        for _, row in rows
+    }
+    folded = any(place.fold is not None for place in assignment.values())
+    return SplitPlan(mode="cross_fit" if folded else "held_out", assignment=assignment)
+
+
+def _wrong_row(line: int, row: Mapping[str, str | None]) -> str | None:
+    split, fold = row["split"] or "", row["fold"] or ""
+    if not row["patient"]:
+        return f"line {line}, column patient: empty, but required"
+    if split not in set(Split):
+        return f"line {line}, column split: {split!r}; wanted {', '.join(Split)}"
+    if fold and not (fold.isascii() and fold.isdigit()):
+        return f"line {line}, column fold: {fold!r}; wanted a number, or nothing"
+    if fold and split == Split.TEST:
+        return f"line {line}, column fold: {fold!r}; a patient of the test has none"
+    return None
+
+
+def _by_patient(references: Sequence[Reference]) -> dict[str, list[Reference]]:
+    patients: dict[str, list[Reference]] = defaultdict(list)
+    for row in references:
+        patients[row.patient].append(row)
+    return dict(patients)
+
+
+def _given_splits(patients: Mapping[str, Sequence[Reference]]) -> dict[str, Split] | None:
+    found = {name: {row.split for row in rows} for name, rows in patients.items()}
+    if all(splits == {None} for splits in found.values()):
+        return None
+    torn = sum(1 for splits in found.values() if len(splits) > 1)
+    if torn:
+        message = f"{torn} patients have rows in several splits: a patient belongs to one alone"
+        raise DataSplitError(message)
+    absent = sum(1 for splits in found.values() if None in splits)
+    if absent:
+        message = f"{absent} patients have no split, though others have: give all a split, or none"
+        raise DataSplitError(message)
+    return {name: split for name, splits in found.items() for split in splits if split}
+
+
+def _keep(given: Mapping[str, Split], *, folds: int, seed: int) -> SplitPlan:
+    """Keep the user's splits; without a group to tune or calibrate on, cross-fit all but the test.
+
+    Raises:
+        DataSplitError: Nobody trains.
+    """
+    if Split.TRAIN not in given.values():
+        message = "no patient has the split train"
+        raise DataSplitError(message)
+    if {Split.TUNE, Split.CALIBRATE} <= set(given.values()):
+        return SplitPlan("held_out", {name: Place(split) for name, split in given.items()})
+    turns = _turns("cross_fit", folds)
+    assignment = {
+        name: Place(Split.TEST) if given[name] is Split.TEST else next(turns)
+        for name in _shuffled(given, seed)
+    }
+    return SplitPlan("cross_fit", assignment)
+
+
+def _turns(mode: Mode, folds: int) -> Iterator[Place]:
+    while True:
+        if mode == "cross_fit":
+            yield from (Place(Split.TRAIN, fold) for fold in range(folds))
+        else:
+            yield from (Place(split) for split in _TURNS)
+
+
+def _strata(
+    patients: Mapping[str, Sequence[Reference]], stratify_by: Sequence[str]
+) -> dict[tuple[str, ...], list[str]]:
+    strata: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for name, rows in patients.items():
+        attributes = (rows[0].attributes.get(attribute, "") for attribute in stratify_by)
+        states = (_state(rows, label) for label in sorted({k for row in rows for k in row.labels}))
+        strata[(*attributes, *states)].append(name)
+    return dict(strata)
+
+
+def _state(rows: Sequence[Reference], label: str) -> str:
+    known = [truth for row in rows for key, truth in row.labels.items() if key == label]
+    if any(known):
+        return "1"
+    return "0" if False in known else ""
+
+
+def _shuffled(names: Iterable[str], seed: int) -> list[str]:
+    def place(name: str) -> str:
+        return hashlib.sha256(f"medrec-splits-{seed}:{name}".encode()).hexdigest()
+
+    return sorted(names, key=place)
