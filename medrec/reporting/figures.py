@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from medrec.reporting.render import Verbatim
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -24,7 +26,7 @@ class Tick:
 class Path:
     """A line or, when `closed`, an area; `points` as an SVG polyline wants them."""
 
-    points: str
+    points: Verbatim
     kind: str
     closed: bool = False
 
@@ -113,12 +115,11 @@ class Frame:
         low, high = self.y_range
         return round(self.bottom - (value - low) / (high - low) * (self.bottom - self.top), 1)
 
-    def points(self, xs: Sequence[float], ys: Sequence[float]) -> str:
+    def points(self, xs: Sequence[float], ys: Sequence[float]) -> Verbatim:
         """Points of a polyline; neighbours that fall on one spot are drawn once."""
         spots = [f"{self.x(x):g},{self.y(y):g}" for x, y in zip(xs, ys, strict=True)]
-        return " ".join(
-            spot for index, spot in enumerate(spots) if index == 0 or spot != spots[index - 1]
-        )
+        moving = (spot for n, spot in enumerate(spots) if n == 0 or spot != spots[n - 1])
+        return Verbatim(" ".join(moving))
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,13 @@ def count_ticks(
     first = int(-(-lowest // step)) * step
     values = range(first, int(highest) + 1, step)
     return tuple(Tick(place(value), str(value)) for value in values)
+
+
+def value_ticks(frame: Frame, *, axis: Literal["x", "y"]) -> tuple[Tick, ...]:
+    """Five ticks over whatever range the axis has."""
+    place, (low, high) = (frame.x, frame.x_range) if axis == "x" else (frame.y, frame.y_range)
+    values = [low + step * (high - low) / 4 for step in range(5)]
+    return tuple(Tick(place(value), f"{value:.1f}") for value in values)
 
 
 def _round_step(step: float) -> int:

@@ -7,11 +7,23 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from medrec.domain.finding import Finding
-from medrec.reporting.figures import Chart, Dot, Frame, Path, Rule, Text, Tick, count_ticks
+from medrec.reporting.figures import (
+    Bar,
+    Chart,
+    Dot,
+    Frame,
+    Path,
+    Rule,
+    Text,
+    count_ticks,
+    value_ticks,
+)
 from medrec.reporting.figures import share_ticks as shares
 from medrec.reporting.render import format_number
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from medrec.domain.finding import CasePrediction, Label
 
 _MOST_DOTS = 80
@@ -72,8 +84,17 @@ def read_profile(
     )
 
 
-def profile_chart(profile: Profile, *, key_slice: int | None, threshold: float | None) -> Chart:
-    """Draw the profile; the threshold is shown only where the values are probabilities."""
+def profile_chart(
+    profile: Profile,
+    *,
+    key_slice: int | None,
+    threshold: float | None,
+    positive_slices: Collection[int] = (),
+) -> Chart:
+    """Draw the profile; the threshold is shown only where the values are probabilities.
+
+    `positive_slices` are those that hold a lesion in truth, shaded.
+    """
     numbers = [found.slice for found in profile.slices]
     values = [found.value for found in profile.slices]
     name = "Probability" if profile.calibrated else "Score"
@@ -88,7 +109,12 @@ def profile_chart(profile: Profile, *, key_slice: int | None, threshold: float |
         x_label="slice, counted from 0",
         y_label=name.lower(),
         x_ticks=count_ticks(frame, axis="x", lowest=min(numbers), highest=max(numbers)),
-        y_ticks=shares(frame, axis="y") if profile.calibrated else _score_ticks(frame),
+        y_ticks=shares(frame, axis="y") if profile.calibrated else value_ticks(frame, axis="y"),
+        bars=tuple(
+            Bar(x, frame.top, frame.x(number + 0.5) - x, frame.bottom - frame.top, "truth")
+            for number in numbers
+            if number in positive_slices and (x := frame.x(number - 0.5))
+        ),
         paths=(
             Path(area, "area", closed=True),
             Path(frame.points(numbers, values), "line"),
@@ -136,9 +162,3 @@ def _score_range(values: list[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
     margin = max(0.1 * (high - low), 0.5)
     return low - margin, high + margin
-
-
-def _score_ticks(frame: Frame) -> tuple[Tick, ...]:
-    low, high = frame.y_range
-    values = [low + step * (high - low) / 4 for step in range(5)]
-    return tuple(Tick(frame.y(value), f"{value:.1f}") for value in values)

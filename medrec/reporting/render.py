@@ -28,6 +28,12 @@ _LONGEST_TEXT = 1000
 _TINIEST = 0.0005
 
 
+class Verbatim(str):
+    """A text that medrec made (points of a line, an inlined picture): escaped, but never cut."""
+
+    __slots__ = ()
+
+
 def make_visible(text: str) -> str:
     r"""Spell out control and direction characters, and cut what is too long for a page.
 
@@ -73,10 +79,10 @@ def format_share(value: float) -> str:
     return f"{100 * value:.0f}\N{NO-BREAK SPACE}%"
 
 
-def to_data_uri(data: bytes) -> str:
+def to_data_uri(data: bytes) -> Verbatim:
     """Inline a PNG or JPEG."""
     kind = "png" if data.startswith(b"\x89PNG") else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+    return Verbatim(f"data:image/{kind};base64,{base64.b64encode(data).decode()}")
 
 
 def render(template: str, **values: object) -> str:
@@ -120,7 +126,7 @@ def _environment() -> Environment:
 
 
 def _finalize(value: Any) -> Any:  # noqa: ANN401 (whatever a template prints)
-    return make_visible(value) if type(value) is str and not value.startswith("data:") else value
+    return make_visible(value) if type(value) is str else value
 
 
 @cache

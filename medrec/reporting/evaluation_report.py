@@ -1,0 +1,88 @@
+"""The evaluation as files: the page, the figures, the curves and one page a case."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from medrec.domain.finding import Finding
+from medrec.evaluation.result import to_json
+from medrec.io.tables import write_rows
+from medrec.reporting.case_view import hide_paths
+from medrec.reporting.definitions import FIGURES, SHARES
+from medrec.reporting.evaluation_page import case_link, to_case_row, to_page
+from medrec.reporting.explanations import NOTES, REASONS
+from medrec.reporting.profile import profile_chart, read_profile
+from medrec.reporting.render import render, write_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from medrec.domain.finding import Label
+    from medrec.evaluation.result import CaseOutcome, EvaluationResult
+    from medrec.reporting.evaluation_view import Plate
+    from medrec.reporting.figures import Chart
+
+
+def write_evaluation_report(folder: Path, result: EvaluationResult) -> None:
+    """Write `report.html`, `evaluation.json`, `curves/*.csv` and `cases/<case_id>.html`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data = json.dumps(to_json(result), indent=1, ensure_ascii=True, allow_nan=False)
+    write_text(folder / "evaluation.json", data + "\n")
+    page = to_page(result)
+    for plate in page.plates:
+        _write_curve(folder / "curves", plate)
+    for outcome in result.cases:
+        link = case_link(outcome.prediction.case_id)
+        if link is not None:
+            write_text(folder / link, render_evaluated_case(outcome))
+    write_text(
+        folder / "report.html",
+        render(
+            "evaluation.html",
+            page=page,
+            definitions=tuple(FIGURES.values()),
+            shares=tuple(SHARES.values()),
+        ),
+    )
+
+
+def render_evaluated_case(outcome: CaseOutcome) -> str:
+    """The page of one case: prediction beside truth."""
+    prediction = hide_paths(outcome.prediction)
+    labels = list(dict.fromkeys([*outcome.truth, *(f.label for f in prediction.findings)]))
+    return render(
+        "evaluation_case.html",
+        prediction=prediction,
+        row=to_case_row(outcome),
+        labels=labels,
+        truth=outcome.truth,
+        findings={finding.label: finding for finding in prediction.findings},
+        charts_by_label=[
+            (label, chart) for label in labels if (chart := _profile(outcome, label)) is not None
+        ],
+        reason=REASONS[prediction.reason.code] if prediction.reason else None,
+        notes=[(note, NOTES[note.code]) for note in prediction.notes],
+    )
+
+
+def _profile(outcome: CaseOutcome, label: Label) -> Chart | None:
+    prediction = outcome.prediction
+    profile = read_profile(prediction, label)
+    if profile is None:
+        return None
+    finding = prediction.finding(label)
+    known = outcome.image_truth.get(label, ()) if profile.stacks == 1 else ()
+    pairs = zip(prediction.images, known, strict=False)
+    return profile_chart(
+        profile,
+        key_slice=profile.highest[0].slice,
+        threshold=finding.threshold if isinstance(finding, Finding) else None,
+        positive_slices={image.slice for image, is_positive in pairs if is_positive},
+    )
+
+
+def _write_curve(folder: Path, plate: Plate) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = (dict(zip(plate.columns, row, strict=True)) for row in plate.rows)
+    write_rows(folder / f"{plate.name}.csv", plate.columns, rows)
