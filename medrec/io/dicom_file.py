@@ -108,6 +108,8 @@ def read_whole(path: Path) -> FileDataset:
     with dicom_errors():
         _check_inflated_size(path)
         dataset = dcmread(path, force=True)
+        if "PixelData" not in dataset:  # pydicom drops everything when an element ends early
+            raise RefusedScanError(ReasonCode.TRUNCATED, "the file ends before or amid its pixels")
         # A file without a meta group has no transfer syntax; the reader has found out how it is
         # encoded, and the decoders want it by name.
         if "TransferSyntaxUID" not in dataset.file_meta:

@@ -142,8 +142,6 @@ def decode_frames(dataset: FileDataset) -> NDArray[Any]:
     """
     spec = read_pixel_spec(dataset)
     with dicom_errors():
-        if "PixelData" not in dataset:
-            raise RefusedScanError(ReasonCode.TRUNCATED, "the file ends before its pixel data")
         element = dataset["PixelData"]
         length = None if element.is_undefined_length else len(element.value)
         syntax = UID(dataset.file_meta.TransferSyntaxUID)

@@ -105,6 +105,8 @@ def _opened(path: Path) -> Iterator[Any]:
         stream = cast("BinaryIO", gzip.GzipFile(fileobj=raw)) if is_packed else raw
         try:
             kind = _kind_of(stream)
+            _check_scaling(kind.header_class.from_fileobj(stream, check=False))
+            stream.seek(0)
             yield kind.from_stream(stream)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise RefusedScanError(ReasonCode.TRUNCATED, "the file ends too early") from error
@@ -140,7 +142,6 @@ def _check_header(image: Any, path: Path) -> None:  # noqa: ANN401
         detail = f"{count} voxels are over {MAX_DECODED_BYTES // 1024**2} MiB"
         raise RefusedScanError(ReasonCode.TOO_LARGE, detail)
     _check_length(image, path, count * dtype.itemsize)
-    _check_scaling(image)
     _geometry_of(image)
 
 
@@ -153,9 +154,11 @@ def _check_length(image: Any, path: Path, wanted: int) -> None:  # noqa: ANN401
         raise RefusedScanError(ReasonCode.TRUNCATED, detail)
 
 
-def _check_scaling(image: Any) -> None:  # noqa: ANN401
-    slope, inter = float(image.dataobj.slope), float(image.dataobj.inter)
-    if not (math.isfinite(slope) and math.isfinite(inter)) or slope == 0:
+def _check_scaling(header: Any) -> None:  # noqa: ANN401
+    """Refuse a scaling that leaves no finite value; a slope of 0 or NaN means none at all."""
+    slope, inter = float(header["scl_slope"]), float(header["scl_inter"])
+    is_scaled = slope != 0 and not math.isnan(slope)
+    if is_scaled and not (math.isfinite(slope) and math.isfinite(inter)):
         raise RefusedScanError(ReasonCode.BAD_RESCALE, f"slope {slope:g}, intercept {inter:g}")
 
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydantic import TypeAdapter, ValidationError
 
-from medrec.domain.finding import CasePrediction
+from medrec.domain.finding import CasePrediction, Finding
 from medrec.errors import PredictionsError
 
 SCHEMA = "medrec.prediction/1"
@@ -44,9 +44,13 @@ def from_line(line: str, *, where: str) -> CasePrediction:
         problem = f"schema is {found!r}, wanted {SCHEMA!r}: is this a predictions journal?"
         raise PredictionsError(where, [problem])
     try:
-        return _PREDICTION.validate_json(line)
+        prediction = _PREDICTION.validate_json(line)
     except ValidationError as error:
         raise PredictionsError(where, _problems(error)) from error
+    if _count_probabilities(content) != _count_findings(prediction):
+        # A finding whose probability is wrong would otherwise pass for a bare score.
+        raise PredictionsError(where, ["findings: a probability lies in [0, 1]"])
+    return prediction
 
 
 def read_journal(path: Path) -> list[CasePrediction]:
@@ -145,6 +149,16 @@ def _problems(error: ValidationError) -> list[str]:
         f"{'.'.join(map(str, found['loc'])) or 'line'}: {found['msg']}"
         for found in error.errors(include_input=False, include_url=False)
     ]
+
+
+def _count_probabilities(content: dict[str, Any]) -> int:
+    every = [content, *content.get("images", ())]
+    return sum("probability" in finding for part in every for finding in part.get("findings", ()))
+
+
+def _count_findings(prediction: CasePrediction) -> int:
+    every = [prediction.findings, *(image.findings for image in prediction.images)]
+    return sum(isinstance(finding, Finding) for findings in every for finding in findings)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -54,7 +54,10 @@ def guard_text(text: str) -> str:
 def _to_cell(value: object) -> object:
     if value is None:
         return ""
-    return guard_text(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    # Before Python 3.13 a bare carriage return is written unquoted, and readers end the row there.
+    return guard_text(value).replace("\r", "\\r")
 
 
 def _umask() -> int:
