@@ -131,7 +131,7 @@ def reliability_plate(
 
 
 def _verdict(ece: Estimate | None, yardstick: Estimate | None) -> str:
-    words = "Bins of equal mass with 95 % intervals."
+    words = "Bins of equal mass with 95 % intervals, where a bin holds enough patients for one."
     if ece is None or yardstick is None:
         return words
     if ece.value <= yardstick.value:

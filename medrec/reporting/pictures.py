@@ -149,7 +149,7 @@ def _page_size(size: tuple[int, int], aspect: float) -> tuple[int, int]:
 def _encode(image: Image.Image, *, quality: int | None = None) -> bytes:
     stream = BytesIO()
     if quality is None:
-        image.save(stream, format="PNG", optimize=True)
+        image.save(stream, format="PNG")
     else:
         image.save(stream, format="JPEG", quality=quality, optimize=True)
     return stream.getvalue()
