@@ -59,12 +59,15 @@ class TimmClassifier(nn.Module):
             drop_path_rate=drop_path,
             **fixed,
         )
+        # Convolutions on the CPU run about four times as fast on pixels stored side by side.
+        self.backbone.to(memory_format=torch.channels_last)
         # One grey channel stands for three equal ones, so it is scaled as their mean.
         self._grey = Grey(sum(facts.mean) / len(facts.mean), sum(facts.std) / len(facts.std))
 
     def forward(self, images: torch.Tensor) -> ClassifierOutput:
         """Judge images (B, 1, H, W) float32 in [0, 1]."""
-        logits = self.backbone((images - self._grey.mean) / self._grey.std)
+        scaled = (images - self._grey.mean) / self._grey.std
+        logits = self.backbone(scaled.contiguous(memory_format=torch.channels_last))
         return ClassifierOutput(logits=logits.float())
 
     @property

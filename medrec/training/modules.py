@@ -1,0 +1,151 @@
+"""What Lightning is told about a classifier: its loss, its optimiser, what is watched."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from math import cos, pi
+from typing import TYPE_CHECKING, Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from torch.optim.lr_scheduler import LambdaLR
+
+from medrec.evaluation.discrimination import auroc
+from medrec.training.losses import masked_bce
+
+if TYPE_CHECKING:
+    from medrec.models.classifiers import TimmClassifier
+    from medrec.training.sampling import Batch
+    from medrec.training.settings import FitSettings
+
+WATCHED_LOSS = "watched_loss"
+_HISTORY = "medrec_history"
+_SEED_STEP = 1_000_003
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRecord:
+    """One epoch: mean loss, and log-loss and AUROC (mean of the labels) of the watched rows.
+
+    The watched figures are those of the averaged weights; None without watched rows, or where one
+    class is missing.
+    """
+
+    epoch: int
+    loss: float
+    watched_loss: float | None = None
+    watched_auroc: float | None = None
+
+
+class ClassifierModule(pl.LightningModule):
+    """Fit a classifier by masked cross-entropy; `history` grows by one record an epoch."""
+
+    def __init__(
+        self, network: TimmClassifier, settings: FitSettings, *, positive_weight: torch.Tensor
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.history: list[EpochRecord] = []
+        self._settings = settings
+        self.register_buffer("_positive_weight", positive_weight, persistent=False)
+        self._losses: list[torch.Tensor] = []
+        self._watched: list[Batch] = []
+
+    def on_train_epoch_start(self) -> None:
+        """Begin the mean loss of the epoch anew."""
+        self._losses.clear()
+
+    def training_step(self, batch: Batch, _: int) -> torch.Tensor:
+        """Loss of one batch."""
+        # Dropout's numbers depend on the step alone: a resumed fit goes on as if it was never cut.
+        torch.manual_seed(self._settings.seed * _SEED_STEP + self.global_step)
+        images, targets = batch
+        weight = self._positive_weight
+        assert isinstance(weight, torch.Tensor)  # noqa: S101 (a buffer, which nn.Module types as either)
+        loss = masked_bce(self.network(images).logits, targets, positive_weight=weight)
+        self._losses.append(loss.detach())
+        self.log("loss", loss, prog_bar=True, on_step=True, on_epoch=False)
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget what was watched before."""
+        self._watched.clear()
+
+    def validation_step(self, batch: Batch, _: int) -> None:
+        """Judge watched rows; the weights are the averaged ones here."""
+        images, targets = batch
+        self._watched.append((self.network(images).logits.float().cpu(), targets.cpu()))
+
+    def on_validation_epoch_end(self) -> None:
+        """Tell Lightning the log-loss, by which the best epoch may be chosen."""
+        logits, targets = self._all_watched()
+        self.log(WATCHED_LOSS, masked_bce(logits, targets), prog_bar=True)
+
+    def on_train_epoch_end(self) -> None:
+        """Close the epoch's record."""
+        record = EpochRecord(epoch=self.current_epoch, loss=float(torch.stack(self._losses).mean()))
+        if self._watched:
+            logits, targets = self._all_watched()
+            record = EpochRecord(
+                epoch=record.epoch,
+                loss=record.loss,
+                watched_loss=float(masked_bce(logits, targets)),
+                watched_auroc=_mean_auroc(logits.numpy(), targets.numpy()),
+            )
+        self.history.append(record)
+
+    def configure_optimizers(self) -> Any:  # noqa: ANN401 (Lightning's own type is a union of dicts)
+        """AdamW, warm-up and cosine by step; biases and norms don't decay."""
+        matrices = [p for p in self.network.parameters() if p.ndim > 1]
+        vectors = [p for p in self.network.parameters() if p.ndim <= 1]
+        optimiser = torch.optim.AdamW(
+            [
+                {"params": matrices, "weight_decay": self._settings.weight_decay},
+                {"params": vectors, "weight_decay": 0.0},
+            ],
+            lr=self._settings.learning_rate,
+        )
+        steps = int(self.trainer.estimated_stepping_batches)
+        warmup = self._settings.warmup_fraction
+        schedule = LambdaLR(
+            optimiser, lambda step: learning_rate_factor(step, steps, warmup=warmup)
+        )
+        return {
+            "optimizer": optimiser,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the history, so that a resumed fit has all of it."""
+        checkpoint[_HISTORY] = [asdict(record) for record in self.history]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up the history of the epochs before."""
+        self.history = [EpochRecord(**record) for record in checkpoint[_HISTORY]]
+
+    def _all_watched(self) -> Batch:
+        logits, targets = zip(*self._watched, strict=True)
+        return torch.cat(logits), torch.cat(targets)
+
+
+def learning_rate_factor(step: int, steps: int, *, warmup: float) -> float:
+    """Share of the full learning rate: linear up over the first part, then half a cosine to 0.
+
+    >>> [round(learning_rate_factor(step, 10, warmup=0.2), 2) for step in (0, 1, 2, 6, 10)]
+    [0.5, 1.0, 1.0, 0.5, 0.0]
+    """
+    rise = round(steps * warmup)
+    if step < rise:
+        return (step + 1) / rise
+    return (1 + cos(pi * min((step - rise) / max(steps - rise, 1), 1))) / 2
+
+
+def _mean_auroc(logits: np.ndarray, targets: np.ndarray) -> float | None:
+    known = np.isfinite(targets)
+    areas = [
+        auroc(targets[rows, label] == 1, logits[rows, label].astype(np.float64))
+        for label, rows in enumerate(known.T)
+    ]
+    found = [area for area in areas if np.isfinite(area)]
+    return float(np.mean(found)) if found else None

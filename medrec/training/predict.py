@@ -1,0 +1,35 @@
+"""Logits of prepared slices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from medrec.data.dataset import SliceDataset
+    from medrec.models.classifiers import TimmClassifier
+
+
+def predict_logits(
+    network: TimmClassifier, slices: SliceDataset, *, device: str = "cpu", batch_size: int = 64
+) -> NDArray[np.float64]:
+    """Judge all rows, in order: (N, K) float64. The network is left on its device.
+
+    `device` is `cpu`, `cuda`, `cuda:N`, or `auto` for the GPU where there is one.
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    home = next(network.parameters()).device
+    network.eval().to(device)
+    with torch.inference_mode():
+        logits = [
+            network(slices.images[start : start + batch_size].float().to(device)).logits.cpu()
+            for start in range(0, len(slices), batch_size)
+        ]
+    network.to(home)
+    found: NDArray[np.float64] = torch.cat(logits).double().numpy()
+    return found

@@ -1,0 +1,26 @@
+"""The numbers of one fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class FitSettings:
+    """Schedule and optimiser of one fit; fields as in `medrec.config.training`.
+
+    The same settings and seed give the same weights on the same machine, whatever `workers` is.
+    """
+
+    seed: int = 1
+    epochs: int = 6
+    batch_size: int = 32
+    precision: Literal["32", "bf16"] = "32"
+    workers: int = 0
+    positive_weight_cap: float = 1.0
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.02
+    warmup_fraction: float = 0.1
+    ema_decay: float = 0.99
+    gradient_clip: float = 1.0

@@ -1,0 +1,50 @@
+"""Training and judging on a GPU."""
+
+import numpy as np
+import pytest
+import torch
+
+from medrec.data.dataset import SliceDataset
+from medrec.domain.reference import Reference
+from medrec.models.classifiers import TimmClassifier
+from medrec.training.fit import FitData, fit_network
+from medrec.training.predict import predict_logits
+from medrec.training.settings import FitSettings
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+]
+
+
+@pytest.fixture
+def slices():
+    images = torch.rand(64, 1, 64, 64, generator=torch.Generator().manual_seed(1))
+    truth = torch.arange(64) % 2
+    images[truth == 1, :, 20:40, 20:40] += 0.5
+    return SliceDataset(
+        images=images.half(),
+        targets=truth[:, None].float(),
+        references=tuple(Reference(path=f"{n}", patient=f"{n}", labels={}) for n in range(64)),
+        labels=("tumor",),
+    )
+
+
+def test_the_gpu_judges_as_the_cpu_does(slices):
+    network = TimmClassifier("tf_efficientnet_lite0", label_count=1)
+
+    expected = predict_logits(network, slices, device="cpu")
+
+    assert np.allclose(expected, predict_logits(network, slices, device="cuda"), atol=1e-2)
+
+
+@pytest.mark.parametrize("precision", ["32", "bf16"])
+def test_a_network_trains_on_the_gpu(slices, tmp_path, precision):
+    torch.manual_seed(1)
+    network = TimmClassifier("test_efficientnet", label_count=1)
+    settings = FitSettings(epochs=12, batch_size=16, ema_decay=0.9, precision=precision)
+
+    result = fit_network(network, FitData(slices), settings=settings, folder=tmp_path)
+
+    assert result.history[-1].loss < result.history[0].loss
+    assert "cpu" == next(result.network.parameters()).device.type

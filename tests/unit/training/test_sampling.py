@@ -1,0 +1,94 @@
+"""Which picture comes when, and how it is changed."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from medrec.preprocess.augment import Augmenter
+from medrec.training.sampling import EpochSampler, training_loader, watching_loader
+
+NOISE = Augmenter(size_px=32, noise=1.0, noise_std=0.1)
+
+
+def batches(slices, settings, *, epoch=0, augment=NOISE):
+    loader = training_loader(slices, settings, augment=augment)
+    loader.sampler.set_epoch(epoch)
+    return [images for images, _ in loader]
+
+
+def test_every_row_comes_once_an_epoch():
+    sampler = EpochSampler([3, 5, 8], seed=1)
+
+    assert {(3, 0), (5, 0), (8, 0)} == {tuple(draw) for draw in sampler}
+    assert 3 == len(sampler)
+
+
+def test_each_epoch_has_its_own_order_which_comes_again():
+    sampler = EpochSampler(range(50), seed=1)
+    first = [draw.row for draw in sampler]
+    sampler.set_epoch(1)
+    second = [draw.row for draw in sampler]
+
+    sampler.set_epoch(0)
+
+    assert first == [draw.row for draw in sampler]
+    assert first != second
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_the_number_of_workers_changes_nothing(slices, settings):
+    expected = batches(slices, settings, epoch=3)
+
+    found = batches(slices, replace(settings, workers=2), epoch=3)
+
+    assert 3 == len(expected)
+    assert all(torch.equal(a, b) for a, b in zip(expected, found, strict=True))
+
+
+def test_pictures_change_from_epoch_to_epoch(slices, settings):
+    one = replace(settings, batch_size=24)
+
+    first, second = (batches(slices, one, epoch=epoch)[0].sum() for epoch in (0, 1))
+
+    assert first != second
+
+
+def test_without_an_augmenter_pictures_are_as_prepared(slices, settings):
+    images = torch.cat(batches(slices, settings, augment=None))
+
+    assert torch.equal(
+        slices.images.float().flatten(1).sum(1).sort().values,
+        images.flatten(1).sum(1).sort().values,
+    )
+
+
+def test_rows_of_which_nothing_is_known_are_not_drawn(slices, settings):
+    targets = slices.targets.clone()
+    targets[:10] = torch.nan
+    taught = replace(slices, targets=targets)
+
+    drawn = [
+        target for _, batch in training_loader(taught, settings, augment=None) for target in batch
+    ]
+
+    assert 8 == len(drawn)  # of 14 known ones, in whole batches of 8
+    assert torch.isfinite(torch.stack(drawn)).all()
+
+
+def test_fewer_rows_than_a_batch_make_one_batch(slices, settings):
+    assert [24] == [len(batch) for batch in batches(slices, replace(settings, batch_size=99))]
+
+
+def test_watching_keeps_the_order(slices):
+    images = torch.cat([batch for batch, _ in watching_loader(slices, batch_size=7)])
+
+    assert torch.equal(slices.images.float(), images)
+
+
+def test_the_number_of_threads_is_given_back(slices, settings):
+    torch.set_num_threads(2)
+
+    batches(slices, settings)
+
+    assert 2 == torch.get_num_threads()
