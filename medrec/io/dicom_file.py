@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import struct
 import warnings
 import zlib
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydicom.dataelem import RawDataElement
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import dcmread, read_file_meta_info, read_partial
 from pydicom.tag import Tag
 from pydicom.uid import (
@@ -39,6 +40,18 @@ _PIXEL_TAGS = {0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData"}
 _PIXEL_DATA = 0x7FE00010
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _CHUNK_BYTES = 1 << 20
+_BAD_BYTES = (
+    ArithmeticError,
+    AttributeError,
+    BytesLengthException,
+    LookupError,
+    NotImplementedError,
+    StopIteration,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+"""What pydicom was seen to raise on files with flipped, missing or added bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +158,11 @@ def dicom_errors() -> Iterator[None]:
         raise RefusedScanError(ReasonCode.TOO_LARGE, "more than the memory holds") from error
     except (EOFError, zlib.error) as error:
         raise RefusedScanError(ReasonCode.TRUNCATED, "the file ends amid an element") from error
-    except (ArithmeticError, AttributeError, LookupError, NotImplementedError, TypeError,
-            ValueError) as error:  # fmt: skip
+    except OSError as error:
+        if error.errno is not None:  # the disk's, not pydicom's own
+            raise
+        raise RefusedScanError(ReasonCode.TRUNCATED, "the file ends amid an element") from error
+    except _BAD_BYTES as error:
         detail = f"the header can't be parsed ({type(error).__name__})"
         raise RefusedScanError(ReasonCode.MALFORMED, detail) from error
     finally:

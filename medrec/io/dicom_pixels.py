@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydicom.encaps import generate_frames
 from pydicom.multival import MultiValue
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
@@ -15,6 +16,7 @@ from pydicom.uid import UID, JPEGExtended12Bit
 
 from medrec.domain.codes import ReasonCode
 from medrec.errors import RefusedScanError
+from medrec.io.codestream import stream_size
 from medrec.io.dicom_file import MAX_DECODED_BYTES, PixelElement, dicom_errors
 
 if TYPE_CHECKING:
@@ -147,6 +149,8 @@ def decode_frames(dataset: FileDataset) -> NDArray[Any]:
         syntax = UID(dataset.file_meta.TransferSyntaxUID)
     check_pixel_size(spec, PixelElement("PixelData", length=length, available=length))
     check_syntax(syntax, spec)
+    if length is None:
+        _check_streams(dataset, spec)
     frames = _decode(dataset, spec, plugin=_PLUGINS.get(syntax, ""))
     shape = (spec.frames, spec.rows, spec.columns)
     if frames.size == math.prod(shape):
@@ -229,6 +233,17 @@ def displayed_window(
         level_sum = spec.stored_sum * slope + 2 * intercept
     centre, width = window
     return level_sum + (1.0 if function == "LINEAR" else 0.0) - centre, width
+
+
+def _check_streams(dataset: FileDataset, spec: PixelSpec) -> None:
+    with dicom_errors():
+        streams = list(generate_frames(dataset.PixelData, number_of_frames=spec.frames))
+    for stream in streams:
+        size = stream_size(stream)
+        if size is not None and size != (spec.rows, spec.columns):
+            detail = f"a stream of {size[0]} by {size[1]} pixels, "
+            detail += f"where the header says {spec.rows} by {spec.columns}"
+            raise RefusedScanError(ReasonCode.SIZE_MISMATCH, detail)
 
 
 def _decode(dataset: FileDataset, spec: PixelSpec, *, plugin: str) -> NDArray[Any]:

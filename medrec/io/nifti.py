@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import warnings
 import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -99,7 +100,7 @@ def load_nifti_mask(path: Path) -> tuple[NDArray[np.bool_], Geometry | None]:
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """A nibabel image over an open file, whatever its name, and our errors for nibabel's."""
-    with path.open("rb") as raw:
+    with path.open("rb") as raw, _quiet():
         is_packed = raw.read(2) == _GZIP
         raw.seek(0)
         stream = cast("BinaryIO", gzip.GzipFile(fileobj=raw)) if is_packed else raw
@@ -110,11 +111,24 @@ def _opened(path: Path) -> Iterator[Any]:
             yield kind.from_stream(stream)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise RefusedScanError(ReasonCode.TRUNCATED, "the file ends too early") from error
-        except (ImageFileError, HeaderDataError, OverflowError) as error:
+        except (ImageFileError, HeaderDataError, OverflowError, ValueError) as error:
             detail = f"the header can't be used ({type(error).__name__})"
             raise RefusedScanError(ReasonCode.MALFORMED, detail) from error
         except MemoryError as error:
             raise RefusedScanError(ReasonCode.TOO_LARGE, "more than the memory holds") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep nibabel and numpy from commenting on headers: what matters is checked and refused."""
+    logger = nib.imageglobals.logger
+    was_disabled, logger.disabled = logger.disabled, True
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.disabled = was_disabled
 
 
 def _kind_of(stream: BinaryIO) -> Any:  # noqa: ANN401 (nibabel is untyped)
@@ -167,6 +181,8 @@ def _read_voxels(image: Any, dtype: type[np.floating[Any]]) -> NDArray[Any]:  # 
         # Not `get_fdata`, which keeps a second copy; not float32 alone, which scales less exactly.
         return np.asarray(np.asanyarray(image.dataobj), dtype=dtype)
     except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) is not None:  # the disk's, not nibabel's own
+            raise
         raise RefusedScanError(ReasonCode.TRUNCATED, "the voxels end too early") from error
 
 

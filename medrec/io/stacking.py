@@ -66,6 +66,11 @@ def stack(places: Sequence[PlanePlace]) -> Stack:
         RefusedScanError: `bad_geometry`, `mixed_orientation`, `duplicate_position`, `tilt`, `gap`
             or `variable_spacing`.
     """
+    with np.errstate(all="ignore"):  # what overflows is irregular, and refused as such
+        return _stack(places)
+
+
+def _stack(places: Sequence[PlanePlace]) -> Stack:
     _check_planes(places)
     if len(places) == 1:
         step = None if places[0].thickness_mm is None else places[0].normal * places[0].thickness_mm

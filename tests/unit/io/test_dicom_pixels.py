@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 import pytest
 from dicom_factory import an_image, decimals, save
@@ -222,6 +224,27 @@ def test_a_broken_stream_is_a_decode_error(tmp_path):
         load_file(path)
 
     assert caught.value.code == "decode_error"
+
+
+@pytest.mark.parametrize(
+    ("syntax", "old", "new"),
+    [
+        (JPEG2000Lossless, struct.pack(">2I", 40, 32), struct.pack(">2I", 60_000, 60_000)),
+        (JPEGLSLossless, struct.pack(">2H", 32, 40), struct.pack(">2H", 60_000, 60_000)),
+    ],
+)
+def test_a_stream_that_claims_another_size_is_never_decoded(tmp_path, syntax, old, new):
+    image = an_image(np.random.default_rng(1).integers(0, 99, (32, 40)).astype(np.uint8))
+    image.compress(syntax)
+    path = save(image, tmp_path / "image")
+    content = path.read_bytes()
+    pixels = content.index(b"\xe0\x7f\x10\x00")
+    path.write_bytes(content[:pixels] + content[pixels:].replace(old, new, 1))
+
+    with pytest.raises(RefusedScanError, match="60000 by 60000") as caught:
+        load_file(path)
+
+    assert caught.value.code == "size_mismatch"
 
 
 @pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless, JPEGLSLossless])
