@@ -1,0 +1,138 @@
+"""Predictions held against truth: the figures of every label, level and stratum."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from medrec.domain.finding import CaseStatus, Label
+from medrec.domain.reference import Split
+from medrec.errors import InputError
+from medrec.evaluation.join import JoinedCase, join
+from medrec.evaluation.measure import Notes, measure_exams, measure_slices
+from medrec.evaluation.outcomes import to_outcomes
+from medrec.evaluation.result import (
+    EvaluationProvenance,
+    EvaluationResult,
+    LabelResult,
+    ModelId,
+)
+from medrec.evaluation.strata import stratify
+from medrec.evaluation.truth import contradictions, exam_truth
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from medrec.domain.finding import CasePrediction
+    from medrec.domain.reference import Reference
+    from medrec.evaluation.settings import EvaluationSettings
+
+
+def evaluate_predictions(
+    predictions: Sequence[CasePrediction],
+    references: Sequence[Reference],
+    *,
+    settings: EvaluationSettings,
+) -> EvaluationResult:
+    """Join predictions with a manifest's rows and compute every figure that can be had.
+
+    Rows of unknown truth, refused and failed cases are in no figure and are counted.
+
+    Raises:
+        InputError: `stratify_by` names a column that no row has.
+        ManifestError: Rows on one case that name different patients.
+    """
+    _check_columns(references, settings)
+    joined = join(predictions, references)
+    known, notes = _labels(predictions, references)
+    notes = [*joined.notes, *notes, *_split_notes(joined.cases)]
+    labels = {label: _measure_label(joined.cases, label, settings, notes) for label in known}
+    strata = stratify(joined.cases, known, settings=settings, notes=notes)
+    return EvaluationResult(
+        labels=labels,
+        strata=strata,
+        flow=joined.flow,
+        notes=tuple(notes),
+        provenance=_provenance(predictions, settings),
+        cases=to_outcomes(joined.cases, known),
+    )
+
+
+def _check_columns(references: Sequence[Reference], settings: EvaluationSettings) -> None:
+    present = {column for reference in references for column in reference.attributes}
+    problems = [
+        f"{column!r} is no attribute of the manifest, which has: {', '.join(sorted(present))}"
+        for column in settings.stratify_by
+        if column not in present
+    ]
+    if problems:
+        where = "stratify_by"
+        raise InputError(where, problems)
+
+
+def _labels(
+    predictions: Sequence[CasePrediction], references: Sequence[Reference]
+) -> tuple[list[Label], list[str]]:
+    """The labels that both sides know, in the order of the findings; the others are noted."""
+    scored = [p for p in predictions if p.status is CaseStatus.SCORED]
+    predicted = dict.fromkeys(finding.label for p in scored for finding in p.findings)
+    labelled = dict.fromkeys(label for reference in references for label in reference.labels)
+    notes = [
+        f"{label}: the manifest has no such label" for label in predicted if label not in labelled
+    ]
+    notes += [f"{label}: no prediction scores it" for label in labelled if label not in predicted]
+    return [label for label in predicted if label in labelled], notes
+
+
+def _split_notes(cases: Sequence[JoinedCase]) -> list[str]:
+    splits = [{row.split for row in case.rows} for case in cases]
+    return [
+        f"{count} cases belong to the split `{split}`: figures on them flatter the model"
+        for split in (Split.TRAIN, Split.TUNE, Split.CALIBRATE)
+        if (count := sum(split in found for found in splits))
+    ]
+
+
+def _measure_label(
+    cases: Sequence[JoinedCase], label: Label, settings: EvaluationSettings, notes: list[str]
+) -> LabelResult:
+    exam_notes, slice_notes = Notes(f"{label} (exams)"), Notes(f"{label} (slices)")
+    _note_cases(cases, label, exam_notes)
+    exam = measure_exams(cases, label, settings=settings, notes=exam_notes)
+    images = None
+    if any(case.image_rows for case in cases):
+        images = measure_slices(cases, label, settings=settings, notes=slice_notes)
+    notes += [*exam_notes.lines, *slice_notes.lines]
+    return LabelResult(exam, images)
+
+
+def _note_cases(cases: Sequence[JoinedCase], label: Label, notes: Notes) -> None:
+    unjudged = [
+        exam_truth(case, label) for case in cases if case.prediction.status is not CaseStatus.SCORED
+    ]
+    known = [truth for truth in unjudged if truth is not None]
+    if known:
+        notes.add(
+            f"{len(known)} refused or failed cases of known truth, {sum(known)} of them positive,"
+            " are in no figure"
+        )
+    if count := contradictions(cases, label):
+        notes.add(f"{count} exams or slices have rows that contradict each other: taken as unknown")
+
+
+def _provenance(
+    predictions: Sequence[CasePrediction], settings: EvaluationSettings
+) -> EvaluationProvenance:
+    models = dict.fromkeys(
+        ModelId(made.model, made.model_version, made.model_digest)
+        for made in (prediction.provenance for prediction in predictions)
+    )
+    return EvaluationProvenance(
+        medrec=version("medrec"),
+        models=tuple(models),
+        bootstrap_rounds=settings.bootstrap_rounds,
+        calibrated_draws=settings.calibrated_draws,
+        ece_bins=settings.ece_bins,
+        level_tolerance=settings.level_tolerance,
+        seed=settings.seed,
+    )

@@ -1,0 +1,53 @@
+"""Each case's decision beside its truth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from medrec.domain.finding import CaseStatus, Finding
+from medrec.evaluation.result import CaseOutcome, Outcome
+from medrec.evaluation.truth import exam_truth, image_truth
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from medrec.domain.finding import CasePrediction, Label
+    from medrec.evaluation.join import JoinedCase
+    from medrec.evaluation.truth import Truth
+
+
+def to_outcomes(cases: Sequence[JoinedCase], labels: Sequence[Label]) -> tuple[CaseOutcome, ...]:
+    """Cases beside their truth, false negatives first, else in the order of the journal."""
+    outcomes = []
+    for case in cases:
+        truth = {label: exam_truth(case, label) for label in labels}
+        outcome = CaseOutcome(
+            prediction=case.prediction,
+            truth=truth,
+            image_truth={label: image_truth(case, label) for label in labels}
+            if case.image_rows
+            else {},
+            outcome=_outcome(case.prediction, truth),
+        )
+        outcomes.append(outcome)
+    order = list(Outcome)
+    return tuple(sorted(outcomes, key=lambda found: order.index(found.outcome)))
+
+
+def _outcome(prediction: CasePrediction, truth: Mapping[Label, Truth]) -> Outcome:
+    if prediction.status is not CaseStatus.SCORED:
+        return Outcome.NOT_SCORED
+    found = {
+        _compare(finding, truth[finding.label])
+        for finding in prediction.findings
+        if isinstance(finding, Finding) and finding.label in truth
+    }
+    return next(outcome for outcome in Outcome if outcome in {*found, Outcome.UNKNOWN})
+
+
+def _compare(finding: Finding, truth: Truth) -> Outcome:
+    if finding.threshold is None or truth is None:
+        return Outcome.UNKNOWN
+    if finding.probability >= finding.threshold:
+        return Outcome.TRUE_POSITIVE if truth else Outcome.FALSE_POSITIVE
+    return Outcome.FALSE_NEGATIVE if truth else Outcome.TRUE_NEGATIVE

@@ -1,0 +1,279 @@
+"""What an evaluation found: every figure with its interval, and what there is to draw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from medrec.domain.finding import CasePrediction, Label
+    from medrec.domain.geometry import FloatArray
+    from medrec.evaluation.discrimination import Curve
+    from medrec.evaluation.estimate import Estimate
+    from medrec.evaluation.reliability import ReliabilityBin
+    from medrec.evaluation.samples import BoolArray
+    from medrec.evaluation.threshold import ThresholdFigures
+
+SCHEMA = "medrec.evaluation/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The figures of one label at one level; None where one can't be had (a note says why).
+
+    `calibration_slope` is that of logistic recalibration, `calibration_intercept` the calibration
+    in the large, with the slope held at 1. `ece_if_calibrated` is no estimate of these predictions
+    but the ECE that perfect calibration stays under in 95 % of draws.
+    """
+
+    auroc: Estimate | None = None
+    auroc_patient_bootstrap: Estimate | None = None
+    auprc: Estimate | None = None
+    brier: Estimate | None = None
+    ece: Estimate | None = None
+    ece_if_calibrated: Estimate | None = None
+    calibration_slope: Estimate | None = None
+    calibration_intercept: Estimate | None = None
+    auroc_level_matched: Estimate | None = None
+
+    @property
+    def headline_auroc(self) -> Estimate | None:
+        """The AUROC that reports show: DeLong's unless rows share patients."""
+        if self.auroc is None or self.auroc.assumes_independent_rows:
+            return self.auroc_patient_bootstrap
+        return self.auroc
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """What charts of one label at one level are drawn from.
+
+    `truth` (N,) and `value` (N,) are the rows; `value` is a probability where `is_calibrated`, else
+    a score. `reliability` is empty without probabilities.
+    """
+
+    roc: Curve
+    precision_recall: Curve
+    reliability: tuple[ReliabilityBin, ...]
+    truth: BoolArray
+    value: FloatArray
+    is_calibrated: bool
+
+
+@dataclass(frozen=True, eq=False)
+class LevelResult:
+    """One label at one level: exams, or slices.
+
+    `n` counts rows of known truth, `positives` those that are positive, `unknown` those of unknown
+    truth. `patients` and `positive_patients` count the patients behind them. `level_pairs` is the
+    number of pairs behind `figures.auroc_level_matched`. `curves` is None where a class is missing.
+    """
+
+    n: int
+    positives: int
+    unknown: int
+    patients: int
+    positive_patients: int
+    figures: Figures
+    operating_points: Mapping[str, ThresholdFigures]
+    curves: Curves | None = None
+    level_pairs: int | None = None
+
+    @property
+    def prevalence(self) -> float | None:
+        """The share of positive rows: what AUPRC is to be held against."""
+        return self.positives / self.n if self.n else None
+
+
+@dataclass(frozen=True, eq=False)
+class LabelResult:
+    """One label: its exams, and its slices where the manifest has truth of slices."""
+
+    exam: LevelResult
+    images: LevelResult | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Stratum:
+    """The exams whose rows have one value in one column of the manifest."""
+
+    column: str
+    value: str
+    labels: Mapping[Label, LevelResult]
+
+
+@dataclass(frozen=True, slots=True)
+class SliceFlow:
+    """How slice rows of the manifest ended; `unscored` ones have no image (blank slices)."""
+
+    scored: int = 0
+    unscored: int = 0
+    not_judged: int = 0
+    unmatched: int = 0
+    ambiguous: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """How cases ended.
+
+    `scored`, `refused` and `failed` are predictions that a manifest row speaks of,
+    `without_reference` those that none does. `unmatched` and `ambiguous` are cases of the manifest
+    that join no prediction, or more than one.
+    """
+
+    scored: int = 0
+    refused: int = 0
+    failed: int = 0
+    unmatched: int = 0
+    ambiguous: int = 0
+    without_reference: int = 0
+    slices: SliceFlow | None = None
+
+
+class Outcome(StrEnum):
+    """A case's decision beside its truth, in the order in which a reader should see them."""
+
+    FALSE_NEGATIVE = "false_negative"
+    FALSE_POSITIVE = "false_positive"
+    NOT_SCORED = "not_scored"
+    TRUE_POSITIVE = "true_positive"
+    TRUE_NEGATIVE = "true_negative"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, eq=False)
+class CaseOutcome:
+    """One joined case: prediction beside truth.
+
+    `image_truth` holds, for each label with slice truth, one entry for each of
+    `prediction.images`. `outcome` is the worst over the labels that have a threshold.
+    """
+
+    prediction: CasePrediction
+    truth: Mapping[Label, bool | None]
+    image_truth: Mapping[Label, tuple[bool | None, ...]]
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class ModelId:
+    """A model that made predictions here."""
+
+    model: str
+    version: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationProvenance:
+    """What was computed with what."""
+
+    medrec: str
+    models: tuple[ModelId, ...]
+    bootstrap_rounds: int
+    calibrated_draws: int
+    ece_bins: int
+    level_tolerance: float
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationResult:
+    """Everything that `medrec evaluate` found; `cases` stand with false negatives first."""
+
+    labels: Mapping[Label, LabelResult]
+    strata: tuple[Stratum, ...]
+    flow: Flow
+    notes: tuple[str, ...]
+    provenance: EvaluationProvenance
+    cases: tuple[CaseOutcome, ...]
+
+
+def to_json(result: EvaluationResult) -> dict[str, object]:
+    """The content of `evaluation.json`; what can't be had is left out."""
+    return {
+        "schema": SCHEMA,
+        "labels": {str(label): _label(found) for label, found in result.labels.items()},
+        "strata": _strata(result.strata),
+        "flow": _plain(result.flow),
+        "notes": list(result.notes),
+        "provenance": _plain(result.provenance),
+    }
+
+
+def _label(result: LabelResult) -> dict[str, object]:
+    data = _level(result.exam)
+    if result.images is not None:
+        data["images"] = _level(result.images)
+    return data
+
+
+def _level(result: LevelResult) -> dict[str, object]:
+    data: dict[str, object] = {
+        "n": result.n,
+        "positives": result.positives,
+        "unknown": result.unknown,
+        "patients": result.patients,
+        "positive_patients": result.positive_patients,
+    }
+    if result.prevalence is not None:
+        data["prevalence"] = result.prevalence
+    for field in fields(result.figures):
+        estimate = getattr(result.figures, field.name)
+        if estimate is not None:
+            data[field.name] = _estimate(estimate)
+    if result.figures.auroc_level_matched is not None:
+        matched = _estimate(result.figures.auroc_level_matched)
+        data["auroc_level_matched"] = {**matched, "pairs": result.level_pairs}
+    data["operating_points"] = {
+        name: _threshold(figures) for name, figures in result.operating_points.items()
+    }
+    return data
+
+
+def _estimate(estimate: Estimate) -> dict[str, object]:
+    data: dict[str, object] = {
+        "value": estimate.value,
+        "low": estimate.low,
+        "high": estimate.high,
+        "method": estimate.method,
+    }
+    if estimate.assumes_independent_rows:
+        data["assumes_independent_rows"] = True
+    return data
+
+
+def _threshold(figures: ThresholdFigures) -> dict[str, object]:
+    shares = {
+        "sensitivity": figures.sensitivity,
+        "specificity": figures.specificity,
+        "ppv": figures.ppv,
+        "npv": figures.npv,
+    }
+    known = {name: _estimate(share) for name, share in shares.items() if share is not None}
+    return {"threshold": figures.threshold, **known}
+
+
+def _strata(strata: tuple[Stratum, ...]) -> dict[str, object]:
+    columns: dict[str, dict[str, object]] = {}
+    for stratum in strata:
+        labels = {str(label): _level(level) for label, level in stratum.labels.items()}
+        columns.setdefault(stratum.column, {})[stratum.value] = labels
+    return dict(columns)
+
+
+def _plain(record: Flow | SliceFlow | EvaluationProvenance | ModelId) -> dict[str, object]:
+    data: dict[str, object] = {}
+    for field in fields(record):
+        value = getattr(record, field.name)
+        if isinstance(value, tuple):
+            data[field.name] = [_plain(part) for part in value]
+        elif isinstance(value, SliceFlow):
+            data[field.name] = _plain(value)
+        elif value is not None:
+            data[field.name] = value
+    return data
