@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from medrec.calibration.entry import CalibrationEntry
+    from medrec.calibration.operating_point import OperatingPoint
+
 
 def shift_prevalence(probability: float, *, known: float, wanted: float) -> float:
     """Move a probability from one prevalence to another: the odds scale by the ratio of prior odds.
@@ -21,3 +31,32 @@ def shift_prevalence(probability: float, *, known: float, wanted: float) -> floa
     positive = probability * wanted / known
     negative = (1.0 - probability) * (1.0 - wanted) / (1.0 - known)
     return positive / (positive + negative)
+
+
+def shift_entry(entry: CalibrationEntry, *, known: float, wanted: float) -> CalibrationEntry:
+    """Build the shift into a calibrator: its log-odds move by the difference of the prior ones.
+
+    What was measured of it (ECE, patients) stays as it was measured, at the known prevalence.
+    """
+    shift = _log_odds(wanted) - _log_odds(known)
+    return replace(
+        entry,
+        method="platt",
+        parameters=_shifted(entry.parameters, shift),
+        replicates=tuple(_shifted(replicate, shift) for replicate in entry.replicates),
+    )
+
+
+def shift_point(point: OperatingPoint, *, known: float, wanted: float) -> OperatingPoint:
+    """Move a threshold along with the probabilities, so that the same cases are flagged."""
+    return replace(point, threshold=shift_prevalence(point.threshold, known=known, wanted=wanted))
+
+
+def _shifted(parameters: Mapping[str, float], shift: float) -> dict[str, float]:
+    if "temperature" in parameters:
+        return {"slope": 1.0 / parameters["temperature"], "intercept": shift}
+    return {"slope": parameters["slope"], "intercept": parameters["intercept"] + shift}
+
+
+def _log_odds(probability: float) -> float:
+    return math.log(probability / (1.0 - probability))

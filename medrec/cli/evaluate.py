@@ -24,12 +24,12 @@ def command(
     overrides: Overrides = [],  # noqa: B006 (typer copies it)
 ) -> None:
     """Hold predictions against truth: every figure with its interval, as HTML and JSON."""
-    from medrec.workflows.evaluate import evaluate
+    from medrec.workflows.evaluate import evaluate, to_rows
 
     result = evaluate(
         predictions, against=against, out=out, split=split, overwrite=overwrite, overrides=overrides
     )
-    show_table("Evaluation", ["label", "level", "figure", "estimate"], result.rows())
+    show_table("Evaluation", ["label", "level", "figure", "estimate"], to_rows(result))
     for note in result.notes:
         say(f"note: {note}")
     say(f"report: {out / 'report.html'}")

@@ -20,5 +20,5 @@ def command(
         fail(f"--format {form} is none of html, json", code=2)
     from medrec.workflows.report import report
 
-    for path in report(out, case=case, form=cast("Literal['html', 'json']", form)):
+    for path in report(out, case=case, format=cast("Literal['html', 'json']", form)):
         say(str(path))

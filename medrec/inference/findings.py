@@ -56,7 +56,7 @@ def _to_finding(
         return RawFinding(label, logit)
     finding = calibration.finding(label, logit)
     point = package.operating_point(operating_point, label, level)
-    if point is None or level != "exam":
+    if point is None:
         return finding
     return replace(finding, operating_point=point.name, threshold=point.threshold)
 

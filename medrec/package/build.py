@@ -29,7 +29,12 @@ def load_network(package: ModelPackage, *, device: str) -> TimmClassifier:
         PackageError: Weights that are torn or don't fit the network that the package names.
     """
     manifest = package.manifest
-    network = build_classifier(manifest.model, label_count=len(manifest.labels), pretrained=False)
+    network = build_classifier(
+        manifest.model,
+        label_count=len(manifest.labels),
+        pretrained=False,
+        size_px=manifest.preprocess.size_px,
+    )
     try:
         network.load_state_dict({name: _widen(t) for name, t in load_file(package.weights).items()})
     except (SafetensorError, RuntimeError) as error:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from medrec.calibration.entry import Level
 from medrec.calibration.fit import fit_calibration
 from medrec.calibration.operating_point import Population, Target, fit_operating_point
 from medrec.calibration.selection import held_out_log_loss
+from medrec.domain.finding import Label
 
 if TYPE_CHECKING:
-    from medrec.calibration.entry import CalibrationEntry, Level
+    from medrec.calibration.entry import CalibrationEntry
     from medrec.calibration.operating_point import OperatingPoint
-    from medrec.config.calibration import CalibrationConfig
+    from medrec.config.calibration import CalibrationConfig, SubstackConfig
     from medrec.config.model import PoolingConfig
-    from medrec.domain.finding import Label
     from medrec.evaluation.samples import Samples
     from medrec.workflows.scored import ScoredSlices
+
+LevelSamples = Mapping[tuple[Label, Level], "Samples"]
+"""What each calibrator is fitted on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,83 +32,75 @@ class FittedLevels:
 
     calibrations: tuple[CalibrationEntry, ...]
     operating_points: tuple[OperatingPoint, ...]
-    pooling: PoolingConfig
     prevalence: dict[Level, float]
 
 
-def fit_levels(
+def to_level_samples(
     scored: ScoredSlices,
-    config: CalibrationConfig,
-    *,
+    substacks: SubstackConfig | None,
     pooling: PoolingConfig,
-    primary: Label,
-    measured_on: str,
-    seed: int,
-) -> FittedLevels:
-    """Fit image and exam level of every label, and choose the pooling of slices to an exam.
-
-    Where no substacks are configured an image is an exam, as with films.
-
-    Raises:
-        CalibrationError: Fewer than two patients of either class.
-    """
-    rng = np.random.default_rng(seed)
-    pooling = choose_pooling(scored, config, pooling, primary=primary, seed=seed)
-    calibrations: list[CalibrationEntry] = []
-    points: list[OperatingPoint] = []
-    prevalence: dict[Level, float] = {}
+    *,
+    rng: np.random.Generator,
+) -> dict[tuple[Label, Level], Samples]:
+    """Rows of both levels; without substacks an image is an exam, as with films."""
+    levels: dict[tuple[Label, Level], Samples] = {}
     for label in scored.labels:
-        for level, samples in _levels(scored, label, config, pooling, rng=rng).items():
-            entry = fit_calibration(
-                samples,
-                label=label,
-                level=level,
-                method=config.method,
-                rounds=config.bootstrap_rounds,
-                rng=rng,
-            )
-            calibrations.append(entry)
-            calibrated = samples.with_probability(entry.probability(samples.logit))
-            where = Population(label, level, _where(measured_on, level, config))
-            points += _operating_points(calibrated, config, where, rng)
-            if label == primary:
-                prevalence[level] = float(np.average(samples.truth, weights=samples.weight))
-    return FittedLevels(tuple(calibrations), tuple(points), pooling, prevalence)
+        image = scored.samples(label)
+        levels[label, "image"] = image
+        levels[label, "exam"] = (
+            scored.substacks(label, substacks, pooling, rng=rng) if substacks else image
+        )
+    return levels
 
 
 def choose_pooling(
     scored: ScoredSlices,
-    config: CalibrationConfig,
+    substacks: SubstackConfig,
     pooling: PoolingConfig,
     *,
     primary: Label,
     seed: int,
 ) -> PoolingConfig:
     """Take the `top` whose exam logits calibrate best on held-out patients, on the same runs."""
-    cutting = config.substacks
-    if cutting is None:
-        return pooling
 
     def loss(top: int) -> float:
         rng = np.random.default_rng(seed)
         candidate = pooling.model_copy(update={"top": top})
-        return held_out_log_loss(scored.substacks(primary, cutting, candidate, rng=rng), rng=rng)
+        return held_out_log_loss(scored.substacks(primary, substacks, candidate, rng=rng), rng=rng)
 
-    return pooling.model_copy(update={"top": min(cutting.tops, key=loss)})
+    return pooling.model_copy(update={"top": min(substacks.tops, key=loss)})
 
 
-def _levels(
-    scored: ScoredSlices,
-    label: Label,
+def fit_levels(
+    levels: LevelSamples,
     config: CalibrationConfig,
-    pooling: PoolingConfig,
     *,
-    rng: np.random.Generator,
-) -> dict[Level, Samples]:
-    image = scored.samples(label)
-    if config.substacks is None:
-        return {"image": image, "exam": image}
-    return {"image": image, "exam": scored.substacks(label, config.substacks, pooling, rng=rng)}
+    primary: Label,
+    measured_on: Mapping[Level, str],
+    seed: int,
+) -> FittedLevels:
+    """Fit a calibrator and the operating points for each label and level.
+
+    Raises:
+        CalibrationError: Fewer than two patients of either class.
+    """
+    rng = np.random.default_rng(seed)
+    calibrations: list[CalibrationEntry] = []
+    points: list[OperatingPoint] = []
+    for (label, level), samples in levels.items():
+        entry = fit_calibration(
+            samples,
+            label=label,
+            level=level,
+            method=config.method,
+            rounds=config.bootstrap_rounds,
+            rng=rng,
+        )
+        calibrations.append(entry)
+        calibrated = samples.with_probability(entry.probability(samples.logit))
+        where = Population(label, level, measured_on[level])
+        points += _operating_points(calibrated, config, where, rng)
+    return FittedLevels(tuple(calibrations), tuple(points), _prevalence(levels, primary))
 
 
 def _operating_points(
@@ -121,8 +118,9 @@ def _operating_points(
     ]
 
 
-def _where(measured_on: str, level: Level, config: CalibrationConfig) -> str:
-    if level == "exam" and config.substacks is not None:
-        cutting = config.substacks
-        return f"{measured_on}; runs of {cutting.shortest} to {cutting.longest} slices for exams"
-    return measured_on
+def _prevalence(levels: LevelSamples, primary: Label) -> dict[Level, float]:
+    return {
+        level: float(np.average(samples.truth, weights=samples.weight))
+        for (label, level), samples in levels.items()
+        if label == primary
+    }

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def report(
-    out: str | Path, *, case: str | None = None, form: Literal["html", "json"] = "html"
+    out: str | Path, *, case: str | None = None, format: Literal["html", "json"] = "html"
 ) -> list[Path]:
     """Draw the pages of one case or of all, and the worklist; return the files written.
 
@@ -28,7 +28,7 @@ def report(
     views = [read_case_view(folder) for folder in folders]
     for folder, view in zip(folders, views, strict=True):
         write_case_report(folder, view)
-    if form == "json":
+    if format == "json":
         return [folder / "report.json" for folder in folders]
     pages = [folder / "report.html" for folder in folders]
     if case is None:

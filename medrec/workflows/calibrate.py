@@ -1,0 +1,204 @@
+"""`medrec calibrate`: a model's probabilities and thresholds, fitted to a site's own scans."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from medrec.calibration.entry import Level
+from medrec.calibration.prevalence import shift_entry, shift_point
+from medrec.config.base import validate
+from medrec.config.calibration import CalibrationConfig, SubstackConfig
+from medrec.config.screening import ScreenConfig
+from medrec.data.manifest import read_manifest
+from medrec.domain.finding import CasePrediction, Label
+from medrec.domain.reference import Reference
+from medrec.errors import CalibrationError, MedrecError
+from medrec.evaluation.samples import Samples
+from medrec.inference.build import build_screener
+from medrec.inference.device import pick_device
+from medrec.package.card import CardFigures, render_card, show
+from medrec.package.package import (
+    LICENSE,
+    WEIGHTS,
+    ModelPackage,
+    open_package,
+    seal_package,
+    write_package,
+)
+from medrec.package.store import find_model
+from medrec.workflows.levels import FittedLevels, fit_levels
+from medrec.workflows.output import prepare_output
+from medrec.workflows.scoring import OnCount, find_cases, lay_beside_truth, score_cases
+
+if TYPE_CHECKING:
+    from medrec.package.contract import PackageManifest
+
+_SEED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrateResult:
+    """The new model and what was fitted."""
+
+    package: ModelPackage
+    fitted: FittedLevels
+
+    def summary_lines(self) -> list[str]:
+        """One line a calibrator, and where the model is."""
+        lines = [
+            f"{entry.label} ({entry.level}): {entry.method} on {entry.patients} patients, "
+            f"{entry.positives} with a positive; ECE {show(entry.ece_before)} before, "
+            f"{show(entry.ece_after)} after (cross-validated)"
+            for entry in self.fitted.calibrations
+        ]
+        return [*lines, f"model: {self.package.folder} ({self.package.digest})"]
+
+
+def calibrate(  # noqa: PLR0913 (the options of the command)
+    model: str | Path,
+    *,
+    on: str | Path,
+    out: str | Path,
+    method: str = "auto",
+    prevalence: float | None = None,
+    device: str = "auto",
+    on_case: OnCount | None = None,
+) -> CalibrateResult:
+    """Score the manifest's scans, fit calibrators and thresholds on them, write a new model.
+
+    A level that the manifest has no truth for keeps the model's calibrator. `prevalence` is the
+    share of positives where the model will be used, where the manifest's share differs from it.
+
+    Raises:
+        MedrecError: A model, manifest or output folder that can't be used.
+        CalibrationError: Too few patients of either class.
+    """
+    out = Path(out)
+    config = validate({"method": method}, CalibrationConfig, where="--method")
+    if prevalence is not None and not 0.0 < prevalence < 1.0:
+        message = f"--prevalence {prevalence} must lie between 0 and 1"
+        raise MedrecError(message)
+    package = open_package(find_model(model))
+    labels = [Label(label) for label in package.manifest.labels]
+    references = read_manifest(Path(on), labels=labels)
+    cases = find_cases(references, root=Path(on).parent)
+    screener = build_screener(package, ScreenConfig(heatmap=False), device=pick_device(device))
+    prepare_output(out)
+    predictions = score_cases(cases, screener, on_case=on_case)
+    levels = _levels(package, predictions, references, labels)
+    fitted = fit_levels(
+        levels,
+        config,
+        primary=Label(package.manifest.primary_label),
+        measured_on=_measured_on(Path(on).name, levels),
+        seed=_SEED,
+    )
+    if prevalence is not None:
+        fitted = _shift(fitted, prevalence)
+    has_exams = any(row.slice is None for row in references)
+    return CalibrateResult(_write(package, fitted, out, has_exams=has_exams), fitted)
+
+
+def _levels(
+    package: ModelPackage,
+    predictions: Sequence[CasePrediction],
+    references: Sequence[Reference],
+    labels: Sequence[Label],
+) -> dict[tuple[Label, Level], Samples]:
+    """Samples of every level that the manifest has truth for."""
+    scored = lay_beside_truth(predictions, references, labels)
+    is_film = package.manifest.input.dimensionality == "image"
+    has_slices = is_film or any(row.slice is not None for row in references)
+    exams = {row.path: row for row in references if row.slice is None}
+    levels: dict[tuple[Label, Level], Samples] = {}
+    for label in labels:
+        if has_slices:
+            levels[label, "image"] = scored.samples(label)
+        if exams:
+            levels[label, "exam"] = _exam_samples(predictions, exams, label)
+        elif package.manifest.exam_level_surrogate:
+            rng, pooling = np.random.default_rng(_SEED), package.manifest.model.pooling
+            levels[label, "exam"] = scored.substacks(label, SubstackConfig(), pooling, rng=rng)
+    if not levels:
+        message = "the manifest labels neither slices nor exams of this model's kind"
+        raise CalibrationError(message)
+    return levels
+
+
+def _exam_samples(
+    predictions: Sequence[CasePrediction], exams: Mapping[str, Reference], label: Label
+) -> Samples:
+    known = [p for p in predictions if p.source in exams and _truth(exams, p, label) is not None]
+    findings = [prediction.finding(label) for prediction in known]
+    return Samples.from_logits(
+        [bool(_truth(exams, prediction, label)) for prediction in known],
+        [finding.logit for finding in findings if finding],
+        [exams[prediction.source].resampling_unit for prediction in known],
+    )
+
+
+def _truth(exams: Mapping[str, Reference], prediction: CasePrediction, label: Label) -> bool | None:
+    return exams[prediction.source].labels.get(label)
+
+
+def _measured_on(name: str, levels: Mapping[tuple[Label, Level], Samples]) -> dict[Level, str]:
+    return {
+        level: f"{samples.unit_count} patients of {name}, which also chose the threshold"
+        for (_, level), samples in levels.items()
+    }
+
+
+def _shift(fitted: FittedLevels, wanted: float) -> FittedLevels:
+    known = fitted.prevalence
+    return FittedLevels(
+        tuple(shift_entry(e, known=known[e.level], wanted=wanted) for e in fitted.calibrations),
+        tuple(shift_point(p, known=known[p.level], wanted=wanted) for p in fitted.operating_points),
+        dict.fromkeys(known, wanted),
+    )
+
+
+def _write(
+    package: ModelPackage, fitted: FittedLevels, out: Path, *, has_exams: bool
+) -> ModelPackage:
+    """The same weights with new calibrators; what wasn't fitted again stays."""
+    new = {(entry.label, entry.level) for entry in fitted.calibrations}
+    calibrations = (
+        *(entry for entry in package.calibrations if (entry.label, entry.level) not in new),
+        *fitted.calibrations,
+    )
+    points = (
+        *(point for point in package.operating_points if (point.label, point.level) not in new),
+        *fitted.operating_points,
+    )
+    manifest = _manifest(package.manifest, fitted, {level for _, level in new})
+    if has_exams:
+        manifest = manifest.model_copy(update={"exam_level_surrogate": False})
+    shutil.copyfile(package.weights, out / WEIGHTS)
+    write_package(
+        out,
+        manifest,
+        calibrations=calibrations,
+        operating_points=points,
+        license_text=(package.folder / LICENSE).read_text(encoding="utf-8"),
+    )
+    note = "Calibrated anew: not yet tested on other patients of this site; see `medrec evaluate`."
+    figures = CardFigures((), "medrec evaluate OUT --against MANIFEST --out EVALUATION", (note,))
+    return seal_package(out, render_card(manifest, calibrations, points, figures))
+
+
+def _manifest(
+    manifest: PackageManifest, fitted: FittedLevels, levels: set[Level]
+) -> PackageManifest:
+    known = sorted({*manifest.probability_levels, *levels}, reverse=True)
+    return manifest.model_copy(
+        update={
+            "probability_levels": known,
+            "prevalence": {**manifest.prevalence, **fitted.prevalence},
+        }
+    )

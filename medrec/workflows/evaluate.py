@@ -1,0 +1,91 @@
+"""`medrec evaluate`: predictions against truth; loads no torch and opens no scan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from medrec.config.base import apply_overrides, validate
+from medrec.config.evaluation import EvaluateConfig
+from medrec.data.manifest import read_manifest
+from medrec.domain.finding import latest
+from medrec.domain.reference import Split
+from medrec.errors import ManifestError
+from medrec.evaluation.evaluate import evaluate_predictions
+from medrec.evaluation.result import EvaluationResult
+from medrec.evaluation.settings import EvaluationSettings
+from medrec.io.predictions import read_journal
+from medrec.package.card import show
+from medrec.reporting.evaluation_report import write_evaluation_report
+from medrec.workflows.output import prepare_output, write_run
+from medrec.workflows.versions import digest_of, versions
+
+
+def evaluate(
+    predictions: str | Path,
+    *,
+    against: str | Path,
+    out: str | Path,
+    split: str | None = None,
+    overwrite: bool = False,
+    overrides: Sequence[str] = (),
+) -> EvaluationResult:
+    """Hold a screened folder against a manifest; write `evaluation.json`, report, curves, cases.
+
+    Raises:
+        MedrecError: Predictions, manifest or output folder that can't be used.
+    """
+    out, against = Path(out), Path(against)
+    config = validate(apply_overrides({}, overrides, where="--set"), EvaluateConfig, where="--set")
+    found = latest(read_journal(Path(predictions)))
+    references = read_manifest(against)
+    if split is not None:
+        wanted = _to_split(split, against)
+        references = [row for row in references if row.split is wanted]
+    prepare_output(out, overwrite=overwrite)
+    result = evaluate_predictions(found, references, settings=to_settings(config))
+    write_evaluation_report(out, result)
+    write_run(
+        out,
+        {
+            "verb": "evaluate",
+            "finished": True,
+            "split": split,
+            "config": config.model_dump(mode="json"),
+            "config_digest": digest_of(config),
+            "versions": versions(),
+        },
+    )
+    return result
+
+
+def to_settings(config: EvaluateConfig) -> EvaluationSettings:
+    """Flatten a config for the layer that knows none."""
+    return EvaluationSettings(
+        bootstrap_rounds=config.bootstrap_rounds,
+        calibrated_draws=config.calibrated_draws,
+        ece_bins=config.ece_bins,
+        level_tolerance=config.level_tolerance,
+        stratify_by=tuple(config.stratify_by),
+        seed=config.seed,
+    )
+
+
+def to_rows(result: EvaluationResult) -> list[list[str]]:
+    """The headline table: label, level, figure, estimate."""
+    return [
+        [label, where, field.name, show(estimate)]
+        for label, found in result.labels.items()
+        for where, level in (("exam", found.exam), ("slices", found.images))
+        if level is not None
+        for field in fields(level.figures)
+        if (estimate := getattr(level.figures, field.name)) is not None
+    ]
+
+
+def _to_split(split: str, against: Path) -> Split:
+    if split not in list(Split):
+        problem = f"--split {split} is none of {', '.join(Split)}"
+        raise ManifestError(str(against), [problem])
+    return Split(split)

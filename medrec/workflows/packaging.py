@@ -1,0 +1,106 @@
+"""From a training run to a model package, and from its test to the card."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from medrec.errors import ConfigError
+from medrec.package.contract import Card, InputContract, PackageManifest, TrainingFacts
+from medrec.package.package import write_package
+from medrec.workflows.versions import digest_of, versions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from medrec.config.model import PoolingConfig
+    from medrec.config.training import TrainConfig
+    from medrec.data.splits import SplitPlan
+    from medrec.workflows.levels import FittedLevels
+
+
+def to_manifest(
+    config: TrainConfig,
+    fitted: FittedLevels,
+    *,
+    pooling: PoolingConfig,
+    plan: SplitPlan,
+    data_digest: str,
+    device: str,
+) -> PackageManifest:
+    """Gather the facts of a package."""
+    places = [place.split for place in plan.assignment.values()]
+    tested = sum(split == "test" for split in places)
+    scope, card = config.scope, config.card
+    no_weights = {"weights": {"kind": "none"}, "pooling": pooling.model_dump()}
+    return PackageManifest(
+        name=config.name,
+        version=config.version,
+        labels=config.labels,
+        primary_label=config.primary_label,
+        input=InputContract(
+            modality=scope.modality,
+            body_part=scope.body_part,
+            sequence=scope.sequence,
+            dimensionality=scope.dimensionality,
+        ),
+        domain=scope.domain,
+        lesions=scope.lesions,
+        exam_level_surrogate=scope.exam_level_surrogate,
+        preprocess=config.preprocess,
+        model=type(config.model).model_validate({**config.model.model_dump(), **no_weights}),
+        probability_levels=sorted({entry.level for entry in fitted.calibrations}, reverse=True),
+        prevalence={level: round(share, 4) for level, share in fitted.prevalence.items()},
+        training=TrainingFacts(
+            data=card.training_data,
+            data_digest=data_digest,
+            config_digest=digest_of(config),
+            patients=len(places) - tested,
+            test_patients=tested,
+            design=plan.mode,
+            device=device,
+            versions=versions(),
+        ),
+        license=card.license,
+        card=Card(
+            summary=card.summary,
+            intended_use=card.intended_use,
+            limits=card.limits,
+            training_data=card.training_data,
+        ),
+    )
+
+
+def write_unsealed(
+    folder: Path, manifest: PackageManifest, fitted: FittedLevels, license_text: str
+) -> None:
+    """Write all of a package but the card, which waits for the test."""
+    write_package(
+        folder,
+        manifest,
+        calibrations=fitted.calibrations,
+        operating_points=fitted.operating_points,
+        license_text=license_text,
+    )
+
+
+def read_license(config: TrainConfig, folder: Path) -> str:
+    """The terms of the weights: a file beside the config, or the licence's name alone.
+
+    Raises:
+        ConfigError: The file can't be read.
+    """
+    if config.card.license_text is None:
+        return f"{config.card.license}\n"
+    path = folder / config.card.license_text
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        problem = f"card.license_text: {path} can't be read: {error.strerror}"
+        raise ConfigError(str(folder), [problem]) from error
+
+
+def digest_of_pictures(digests: Iterable[str]) -> str:
+    """One digest of all prepared pictures, whatever their order."""
+    return f"sha256:{hashlib.sha256(chr(10).join(sorted(digests)).encode()).hexdigest()}"

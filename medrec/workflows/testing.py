@@ -1,0 +1,150 @@
+"""The test of a trained model: the package itself screens patients that had no part in it, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from medrec.config.evaluation import EvaluateConfig
+from medrec.config.screening import ScreenConfig
+from medrec.config.training import TrainConfig
+from medrec.domain.finding import CasePrediction, Label
+from medrec.domain.reference import Reference
+from medrec.evaluation.discrimination import auroc_rounds
+from medrec.evaluation.evaluate import evaluate_predictions
+from medrec.evaluation.intervals import Bounds, bootstrap_units
+from medrec.evaluation.reliability import brier_rounds, ece_if_calibrated, ece_rounds
+from medrec.evaluation.result import LevelResult
+from medrec.evaluation.threshold import measure_threshold
+from medrec.inference.build import build_screener
+from medrec.io.predictions import Journal
+from medrec.package.card import CardFigure, show
+from medrec.package.package import ModelPackage
+from medrec.reporting.evaluation_report import write_evaluation_report
+from medrec.workflows.evaluate import to_settings
+from medrec.workflows.scoring import find_cases, lay_beside_truth, score_cases
+
+if TYPE_CHECKING:
+    from medrec.evaluation.samples import Samples
+
+_ROUNDS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTest:
+    """What the test found, as the card shows it."""
+
+    figures: tuple[CardFigure, ...]
+    notes: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        """The figures as text."""
+        return [f"{f.where}: {f.name} {show(f.estimate)}" for f in self.figures]
+
+
+def score_test(
+    package: ModelPackage,
+    config: TrainConfig,
+    references: Sequence[Reference],
+    *,
+    root: Path,
+    out: Path,
+    device: str,
+) -> ModelTest:
+    """Screen the test patients with the package, evaluate, write the report into `out`."""
+    screener = build_screener(package, ScreenConfig(heatmap=False), device=device)
+    predictions = score_cases(find_cases(references, root=root), screener)
+    _write_journal(out, predictions)
+    settings = to_settings(EvaluateConfig(stratify_by=config.splits.stratify_by))
+    result = evaluate_predictions(predictions, references, settings=settings)
+    write_evaluation_report(out, result)
+    figures = [
+        figure
+        for label, found in result.labels.items()
+        for where, level in (("exams", found.exam), ("slices", found.images))
+        if level is not None
+        for figure in _level_figures(f"{label}, {where}", level)
+    ]
+    figures += _run_figures(package, config, predictions, references)
+    return ModelTest(tuple(figures), tuple(result.notes))
+
+
+def _write_journal(out: Path, predictions: Sequence[CasePrediction]) -> None:
+    """Write predictions.jsonl afresh: a test belongs to one model."""
+    out.mkdir(exist_ok=True)
+    path = out / "predictions.jsonl"
+    path.unlink(missing_ok=True)
+    journal = Journal(path)
+    for prediction in predictions:
+        journal.append(prediction)
+
+
+def _level_figures(where: str, level: LevelResult) -> Iterator[CardFigure]:
+    where = f"{where} ({level.n} of {level.patients} patients, {level.positives} positive)"
+    # Of one class alone nothing but its share of right decisions can be said.
+    has_both = 0 < level.positives < level.n
+    for field in fields(level.figures) if has_both else ():
+        estimate = getattr(level.figures, field.name)
+        if estimate is not None and not estimate.assumes_independent_rows:
+            yield CardFigure(where, field.name, estimate)
+    for name, point in level.operating_points.items():
+        for share in ("sensitivity", "specificity"):
+            estimate = getattr(point, share)
+            if estimate is not None:
+                yield CardFigure(where, f"{share} at {name}", estimate)
+
+
+def _run_figures(
+    package: ModelPackage,
+    config: TrainConfig,
+    predictions: Sequence[CasePrediction],
+    references: Sequence[Reference],
+) -> list[CardFigure]:
+    """The exam level on runs of slices, cut from test patients as for calibration."""
+    cutting, pooling = config.calibration.substacks, package.manifest.model.pooling
+    labels = [Label(label) for label in config.labels]
+    scored = lay_beside_truth(predictions, references, labels)
+    figures: list[CardFigure] = []
+    for label in labels if cutting else ():
+        entry = package.calibration(label, "exam")
+        if cutting is None or entry is None:
+            continue
+        rng = np.random.default_rng(config.seed)
+        runs = scored.substacks(label, cutting, pooling, rng=rng)
+        calibrated = runs.with_probability(entry.probability(runs.logit))
+        where = f"{label}, runs of slices ({len(runs)} of {runs.unit_count} patients)"
+        figures += _sample_figures(where, calibrated)
+        figures += _point_figures(where, calibrated, package, label)
+    return figures
+
+
+def _sample_figures(where: str, samples: Samples) -> Iterator[CardFigure]:
+    for name, statistic, bounds in (
+        ("auroc_patient_bootstrap", auroc_rounds, Bounds.PERCENTILE),
+        ("brier", brier_rounds, Bounds.PERCENTILE),
+        ("ece", ece_rounds, Bounds.REFLECTED),
+    ):
+        rng = np.random.default_rng(1)
+        estimate = bootstrap_units(samples, statistic, rounds=_ROUNDS, rng=rng, bounds=bounds)
+        yield CardFigure(where, name, estimate)
+    rng = np.random.default_rng(1)
+    yield CardFigure(where, "ece_if_calibrated", ece_if_calibrated(samples, draws=1000, rng=rng))
+
+
+def _point_figures(
+    where: str, samples: Samples, package: ModelPackage, label: Label
+) -> Iterator[CardFigure]:
+    for point in package.operating_points:
+        if point.label == label and point.level == "exam":
+            rng = np.random.default_rng(1)
+            found = measure_threshold(samples, point.threshold, rounds=_ROUNDS, rng=rng)
+            for name, estimate in (
+                ("sensitivity", found.sensitivity),
+                ("specificity", found.specificity),
+            ):
+                if estimate is not None:
+                    yield CardFigure(where, f"{name} at {point.name}", estimate)

@@ -1,0 +1,184 @@
+"""`medrec train`: from labelled scans to a sealed model that was tested once, in one run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from medrec.config.base import read_config
+from medrec.config.training import TrainConfig
+from medrec.data.build import build_references, build_splits
+from medrec.data.dataset import SliceDataset, prepare_slices
+from medrec.data.leakage import check_leakage
+from medrec.data.manifest import write_manifest
+from medrec.data.splits import SplitPlan
+from medrec.domain.finding import Label
+from medrec.domain.reference import Reference, Split
+from medrec.errors import OutputError
+from medrec.inference.device import pick_device
+from medrec.package.card import CardFigures, render_card
+from medrec.package.package import ModelPackage, seal_package
+from medrec.preprocess.build import build_preprocessor
+from medrec.workflows.fitting import Fitter, Say
+from medrec.workflows.levels import FittedLevels, choose_pooling, fit_levels, to_level_samples
+from medrec.workflows.output import prepare_output, read_run, write_run
+from medrec.workflows.packaging import (
+    digest_of_pictures,
+    read_license,
+    to_manifest,
+    write_unsealed,
+)
+from medrec.workflows.stages import Stages
+from medrec.workflows.testing import ModelTest, score_test
+from medrec.workflows.versions import digest_of, versions
+
+if TYPE_CHECKING:
+    from medrec.config.model import PoolingConfig
+    from medrec.workflows.scored import ScoredSlices
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """The sealed model, and what its test found."""
+
+    package: ModelPackage
+    test: ModelTest
+
+    def summary_lines(self) -> list[str]:
+        """The test's figures, and where the model is."""
+        return [*self.test.lines(), f"model: {self.package.folder} ({self.package.digest})"]
+
+
+def train(
+    config: str | Path,
+    *,
+    out: str | Path,
+    device: str = "auto",
+    resume: bool = False,
+    overrides: Sequence[str] = (),
+    say: Say | None = None,
+) -> TrainResult:
+    """Fit, calibrate and test a model by a config; write everything into a run folder.
+
+    Raises:
+        MedrecError: A config, data, splits, weights or output folder that can't be used; patients
+            or pictures shared between splits; too few patients.
+    """
+    path, out, say = Path(config), Path(out), say or _silent
+    asked = read_config(path, TrainConfig, overrides=overrides)
+    license_text = read_license(asked, path.parent)
+    references, root = build_references(asked.data, labels=asked.labels, folder=path.parent)
+    plan = build_splits(asked.splits, references, folder=path.parent)
+    prepare_output(out, resume=resume)
+    _begin(out, asked)
+    stages = Stages()
+    run = _Run(asked, root, out, pick_device(device))
+    with stages("prepare"):
+        slices = run.prepare(references, plan)
+    say(f"{len(slices)} slices of {len(plan.assignment)} patients, {slices.blank} blank left out")
+    with stages("fit"):
+        scored = Fitter(asked, slices, plan, out, run.device, resume=resume, say=say).fit()
+    with stages("calibrate"):
+        fitted, pooling = run.calibrate(scored)
+    model = out / "model"
+    digest = digest_of_pictures(slices.digests())
+    manifest = to_manifest(
+        asked, fitted, pooling=pooling, plan=plan, data_digest=digest, device=run.device
+    )
+    write_unsealed(model, manifest, fitted, license_text)
+    with stages("test"):
+        # Sealed without figures first: the test is scored by the package as anyone would open it.
+        untested = seal_package(model, "")
+        test = score_test(
+            untested,
+            asked,
+            _tested(references, plan),
+            root=root,
+            out=out / "test",
+            device=run.device,
+        )
+    figures = CardFigures(test.figures, _command(path, asked), test.notes)
+    card = render_card(manifest, fitted.calibrations, fitted.operating_points, figures)
+    package = seal_package(model, card)
+    _finish(out, asked, {"device": run.device, "seconds": stages.seconds, "digest": package.digest})
+    return TrainResult(package, test)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What the stages of one run share."""
+
+    config: TrainConfig
+    root: Path
+    out: Path
+    device: str
+
+    def prepare(self, references: Sequence[Reference], plan: SplitPlan) -> SliceDataset:
+        """Prepare all slices once, check the splits on them, write the manifest with its splits."""
+        slices = prepare_slices(
+            references,
+            root=self.root,
+            prepare=build_preprocessor(self.config.preprocess),
+            labels=[Label(label) for label in self.config.labels],
+        )
+        check_leakage(slices.references, plan, digests=slices.digests())
+        placed = (replace(row, split=plan.place_of(row).split) for row in references)
+        write_manifest(self.out / "manifest.csv", placed)
+        return slices
+
+    def calibrate(self, scored: ScoredSlices) -> tuple[FittedLevels, PoolingConfig]:
+        """Choose the pooling, fit calibrators and thresholds on logits that are out of fold."""
+        config, primary = self.config, Label(self.config.primary_label)
+        pooling, cutting = config.model.pooling, config.calibration.substacks
+        if cutting is not None:
+            pooling = choose_pooling(scored, cutting, pooling, primary=primary, seed=config.seed)
+        rng = np.random.default_rng(config.seed)
+        levels = to_level_samples(scored, cutting, pooling, rng=rng)
+        patients = len({row.resampling_unit for row in scored.references})
+        where = f"{patients} patients whose logits are out of fold; they chose the threshold too"
+        runs = f"; runs of {cutting.shortest} to {cutting.longest} slices" if cutting else ""
+        fitted = fit_levels(
+            levels,
+            config.calibration,
+            primary=primary,
+            measured_on={"image": where, "exam": where + runs},
+            seed=config.seed,
+        )
+        return fitted, pooling
+
+
+def _silent(_: str) -> None:
+    """Report progress to nobody."""
+
+
+def _tested(references: Sequence[Reference], plan: SplitPlan) -> list[Reference]:
+    return [references[n] for n in plan.rows_of(references, Split.TEST)]
+
+
+def _begin(out: Path, config: TrainConfig) -> None:
+    """Note what was asked; a resumed run must be the same question."""
+    digest = digest_of(config)
+    earlier = read_run(out).get("config_digest", digest)
+    if earlier != digest:
+        message = f"--resume: {out} was begun with another config; use that, or another --out"
+        raise OutputError(message)
+    _write(out, config, {"finished": False})
+
+
+def _finish(out: Path, config: TrainConfig, facts: dict[str, Any]) -> None:
+    _write(out, config, {"finished": True, **facts})
+
+
+def _write(out: Path, config: TrainConfig, facts: dict[str, Any]) -> None:
+    asked = {"config_digest": digest_of(config), "config": config.model_dump(mode="json")}
+    write_run(out, {"verb": "train", **facts, "versions": versions(), **asked})
+
+
+def _command(path: Path, config: TrainConfig) -> str:
+    needs_root = config.data.kind == "masks"
+    where = " --set data.root=FOLDER" if needs_root else ""
+    return f"medrec train configs/train/{path.name} --out RUN{where}"
