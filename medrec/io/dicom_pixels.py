@@ -12,10 +12,11 @@ from pydicom.multival import MultiValue
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import UID, JPEGExtended12Bit
+from pydicom.uid import UID
 
 from medrec.domain.codes import ReasonCode
 from medrec.errors import RefusedScanError
+from medrec.io import jpeg_decoder
 from medrec.io.codestream import stream_size
 from medrec.io.dicom_file import MAX_DECODED_BYTES, PixelElement, dicom_errors
 
@@ -28,12 +29,15 @@ _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL
 _LUMA = np.array([0.299, 0.587, 0.114])
 """ITU-R BT.601."""
 
+jpeg_decoder.register()
 # One decoder for each syntax, so that two machines read alike. RLE: pydicom's own is slower than
 # pylibjpeg's, but bad data can't make it abort the process.
 _PLUGINS = {
     "1.2.840.10008.1.2.5": "pydicom",
     "1.2.840.10008.1.2.4.50": "pillow",
-    "1.2.840.10008.1.2.4.51": "pillow",
+    "1.2.840.10008.1.2.4.51": jpeg_decoder.LABEL,
+    "1.2.840.10008.1.2.4.57": jpeg_decoder.LABEL,
+    "1.2.840.10008.1.2.4.70": jpeg_decoder.LABEL,
     "1.2.840.10008.1.2.4.80": "pyjpegls",
     "1.2.840.10008.1.2.4.81": "pyjpegls",
     "1.2.840.10008.1.2.4.90": "pylibjpeg",
@@ -123,16 +127,18 @@ def check_pixel_size(spec: PixelSpec, pixels: PixelElement) -> None:
 
 def check_syntax(syntax: UID, spec: PixelSpec) -> None:
     """Refuse a transfer syntax that no installed decoder reads (`unsupported_syntax`)."""
-    try:
-        is_available = get_decoder(syntax).is_available
-    except (NotImplementedError, ValueError):
-        is_available = False
-    # Pillow reads JPEG Extended of 8 bits, but not its usual 12.
-    if syntax == JPEGExtended12Bit and spec.bits_stored > 8:  # noqa: PLR2004
-        is_available = False
+    if syntax in jpeg_decoder.SYNTAXES:
+        is_available = jpeg_decoder.is_available(syntax) and spec.is_grey
+    else:
+        try:
+            is_available = get_decoder(syntax).is_available
+        except (NotImplementedError, ValueError):
+            is_available = False
     if not is_available:
         name = UID(syntax).name if UID(syntax).is_transfer_syntax else "unknown"
         detail = f"no decoder for transfer syntax {_printable(syntax)} ({_printable(name)})"
+        if syntax in jpeg_decoder.SYNTAXES:
+            detail += ": for grey images, install imagecodecs"
         raise RefusedScanError(ReasonCode.UNSUPPORTED_SYNTAX, detail)
 
 
