@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from medrec.domain.finding import Label
 from medrec.domain.reference import Reference, Split
 from medrec.errors import ManifestError
-from medrec.io.tables import guard_text, write_rows
+from medrec.io.tables import unguard_text, write_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -145,15 +145,10 @@ def _read_rows(path: Path) -> tuple[tuple[str, ...], list[_Row]]:
     return columns, [
         _Row(
             number,
-            {name: _unguard(cell.strip()) for name, cell in zip(columns, cells, strict=True)},
+            {name: unguard_text(cell.strip()) for name, cell in zip(columns, cells, strict=True)},
         )
         for number, cells in lines
     ]
-
-
-def _unguard(cell: str) -> str:
-    """Take off the apostrophe that keeps a spreadsheet from running a cell."""
-    return cell[1:] if cell.startswith("'") and guard_text(cell[1:]) == cell else cell
 
 
 def _label_columns(columns: Sequence[str], rows: Sequence[_Row]) -> tuple[str, ...]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from medrec.domain.ids import CaseId
 from medrec.domain.series import FileRecord, FileStatus
-from medrec.io.tables import write_rows
+from medrec.io.tables import unguard_text, write_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,11 +26,19 @@ class FileLedger:
 
     def append(self, records: Iterable[FileRecord]) -> None:
         """Write rows; call it before the case's line in the journal."""
-        with self._part.open("a", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream)
+        with self._part.open("a+", encoding="utf-8", newline="") as stream:
+            self._end_torn_row(stream)
+            writer = csv.writer(stream, lineterminator="\n")
             writer.writerows(_to_row(record) for record in records)
             stream.flush()
             os.fsync(stream.fileno())
+
+    @staticmethod
+    def _end_torn_row(stream: TextIO) -> None:
+        """A kill may have cut the last row off: the next one must not be glued to it."""
+        size = stream.seek(0, os.SEEK_END)
+        if size and os.pread(stream.fileno(), 1, size - 1) != b"\n":
+            stream.write("\n")
 
     def read(self, finished: set[CaseId]) -> list[FileRecord]:
         """Rows of the cases that the journal calls finished, from this run or the one resumed."""
@@ -51,7 +59,8 @@ class FileLedger:
         if not path.is_file():
             return []
         with path.open(encoding="utf-8", newline="") as stream:
-            return list(csv.reader(stream))[1 if skip_header else 0 :]
+            rows = list(csv.reader(stream))
+        return [[unguard_text(cell) for cell in row] for row in rows[1:]] if skip_header else rows
 
 
 def _to_row(record: FileRecord) -> tuple[str, str, str, str, str]:

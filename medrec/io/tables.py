@@ -51,6 +51,15 @@ def guard_text(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
+def unguard_text(cell: str) -> str:
+    """Take off the apostrophe that `guard_text` put before a cell.
+
+    >>> unguard_text("'=1+1"), unguard_text("'tis")
+    ('=1+1', "'tis")
+    """
+    return cell[1:] if cell.startswith("'") and guard_text(cell[1:]) == cell else cell
+
+
 def _to_cell(value: object) -> object:
     if value is None:
         return ""

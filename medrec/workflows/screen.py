@@ -22,7 +22,7 @@ from medrec.io.hiding import hide_paths_of
 from medrec.io.index import index_scans
 from medrec.io.ledger import FileLedger
 from medrec.io.patient_key import load_key
-from medrec.io.predictions import Journal, read_journal
+from medrec.io.predictions import FILE_NAME, Journal, read_journal
 from medrec.package.package import ModelPackage, open_package
 from medrec.package.store import find_model
 from medrec.reporting.summary import finding_columns, write_images, write_summary
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 Reports = Literal["all", "flagged", "none"]
 OnCase = Callable[[CasePrediction | None, int, int], None]
 """Called with None before the first case and with each prediction after; done and total counts."""
-
-JOURNAL = "predictions.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,19 +178,20 @@ def _screen(
         pages.write(outcome)
         on_case(outcome.prediction, done, total)
 
-    screen_cases(
-        index.cases,
-        screener,
-        journal=Journal(out / JOURNAL),
-        ledger=FileLedger(out),
-        finished=finished,
-        write_page=write_page,
-    )
+    with Journal(out / FILE_NAME) as journal:
+        screen_cases(
+            index.cases,
+            screener,
+            journal=journal,
+            ledger=FileLedger(out),
+            finished=finished,
+            write_page=write_page,
+        )
 
 
 def _finished(out: Path) -> list[CasePrediction]:
     """What an earlier run of this folder settled; a case that failed is tried again."""
-    if not (out / JOURNAL).is_file():
+    if not (out / FILE_NAME).is_file():
         return []
     return [p for p in latest(read_journal(out)) if p.status is not CaseStatus.FAILED]
 
@@ -200,7 +199,7 @@ def _finished(out: Path) -> list[CasePrediction]:
 def _finish(out: Path, index: ScanIndex, package: ModelPackage, model: ModelFacts) -> ScreenResult:
     """Write the tables from the journal, for the cases that the folder holds now."""
     ids = {case.id for case in index.cases}
-    written = read_journal(out) if (out / JOURNAL).is_file() else []
+    written = read_journal(out) if (out / FILE_NAME).is_file() else []
     predictions = tuple(p for p in latest(written) if p.case_id in ids)
     ledger = FileLedger(out)
     files = (*ledger.read(ids), *index.records)

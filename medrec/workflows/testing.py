@@ -78,9 +78,9 @@ def _write_journal(out: Path, predictions: Sequence[CasePrediction]) -> None:
     out.mkdir(exist_ok=True)
     path = out / "predictions.jsonl"
     path.unlink(missing_ok=True)
-    journal = Journal(path)
-    for prediction in predictions:
-        journal.append(prediction)
+    with Journal(path) as journal:
+        for prediction in predictions:
+            journal.append(prediction)
 
 
 def _level_figures(where: str, level: LevelResult) -> Iterator[CardFigure]:
