@@ -21,7 +21,9 @@ Statistic = Callable[[Samples, FloatArray], FloatArray]
 
 _TAIL = (1 - CONFIDENCE) / 2
 _Z = float(norm.ppf(1 - _TAIL))
-_CELLS_AT_ONCE = 1 << 20
+# Few enough rounds to stay near the processor's cache, many enough to pay for their set-up.
+_ROUNDS_AT_ONCE = 64
+_CELLS_AT_ONCE = 1 << 22
 _UNDEFINED_SHARE = 0.05
 
 
@@ -54,7 +56,7 @@ def bootstrap_values(
 
 
 def _resamples(samples: Samples, rounds: int, rng: np.random.Generator) -> Iterator[IntArray]:
-    at_once = max(1, _CELLS_AT_ONCE // len(samples))
+    at_once = max(1, min(_ROUNDS_AT_ONCE, _CELLS_AT_ONCE // len(samples)))
     for first in range(0, rounds, at_once):
         size = min(at_once, rounds - first)
         yield resample_units(samples.unit_count, rounds=size, rng=rng)

@@ -166,6 +166,15 @@ def test_ece_if_calibrated_of_a_worked_case_by_labels():
     assert found.value == 0.5
 
 
+def test_labels_of_independent_rows_are_redrawn_not_their_errors_turned():
+    # In one draw of ten the label of a row at 0.9 is 0 and the ECE 0.9; turned it stays at 0.1.
+    found = ece_if_calibrated(
+        _samples([True], [0.9]), draws=500, rng=np.random.default_rng(0), bins=1
+    )
+
+    assert found.value == pytest.approx(0.9)
+
+
 def test_ece_if_calibrated_of_a_worked_case_by_signs():
     # Residuals 0.5 and 0.25 of one patient flip together; those of two would also cancel.
     samples = _samples([True, True], [0.5, 0.75], unit=["a", "a"])
