@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.special import expit
 from sklearn.metrics import log_loss
@@ -182,13 +182,13 @@ def test_the_same_seed_gives_the_same_entry(distort):
     assert _fit(samples, seed=4).replicates != _fit(samples, seed=5).replicates
 
 
-@given(st.integers(0, 10_000), st.integers(2, 30))
-def test_folds_keep_patients_whole_and_both_classes_in_every_training_part(seed, patients):
+@given(st.integers(0, 10_000), st.integers(0, 4), st.integers(0, 4), st.integers(0, 4))
+def test_folds_keep_patients_whole_and_both_classes_in_every_training_part(seed, ill, mixed, well):
     rng = np.random.default_rng(seed)
-    unit = rng.integers(0, patients, size=80)
-    samples = Samples.from_logits(rng.random(80) < rng.random(patients)[unit], unit, unit)
-    if min(samples.positive_units, samples.negative_units) < 2:
-        return
+    kinds = [(True, True)] * ill + [(True, False)] * mixed + [(False, False)] * well
+    unit = np.repeat(rng.permutation(len(kinds)), 2)
+    samples = Samples.from_logits(np.ravel(kinds), np.zeros(len(unit)), unit)
+    assume(min(samples.positive_units, samples.negative_units) >= 2)
 
     fold = assign_folds(samples, rng=rng)
 
