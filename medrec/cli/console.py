@@ -27,7 +27,7 @@ def tell(text: str) -> None:
 
 def fail(message: str, *, code: int = 1) -> NoReturn:
     """End with one message and an exit code."""
-    tell(f"medrec: {message}")
+    tell("\n".join(printable(line) for line in f"medrec: {message}".split("\n")))
     raise typer.Exit(code)
 
 

@@ -24,20 +24,19 @@ def to_findings(
 ) -> tuple[Finding | RawFinding, ...]:
     """Calibrate one logit a label, primary label first.
 
-    `prevalence` is the share of positives where the model is used; the exam's probability is then
-    shifted from the prevalence that it was calibrated at (Saerens et al. 2002, eq. 4).
+    `prevalence` is the share of positives of the primary label where the model is used; its exam
+    probability is then shifted from the prevalence that it was calibrated at (Saerens et al. 2002,
+    eq. 4). Nothing is known of the other labels there, and theirs stay.
     """
     pairs = zip(package.manifest.labels, logits, strict=True)
     findings = [
         _to_finding(package, Label(label), float(logit), level, operating_point)
         for label, logit in pairs
     ]
-    if prevalence is not None and level == "exam":
-        known = package.manifest.prevalence["exam"]
-        findings = [_shift(finding, known, prevalence) for finding in findings]
-    return tuple(
-        sorted(findings, key=lambda finding: finding.label != package.manifest.primary_label)
-    )
+    findings.sort(key=lambda finding: finding.label != package.manifest.primary_label)
+    if prevalence is not None and level == "exam" and "exam" in package.manifest.prevalence:
+        findings[0] = _shift(findings[0], package.manifest.prevalence["exam"], prevalence)
+    return tuple(findings)
 
 
 def decide(findings: Sequence[Finding | RawFinding]) -> Decision:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from medrec.domain.codes import ReasonCode
+from medrec.errors import FailedScanError
 from medrec.models.pooling import pool_exam_logit
 
 if TYPE_CHECKING:
@@ -47,9 +49,16 @@ class Predictor:
 
         Raises:
             RefusedScanError: The volume is blank or not finite.
+            FailedScanError: The network gave no number, or its device has no memory left.
         """
         inputs = self.preprocessor(volume)
-        image = self._logits(inputs.images)
+        try:
+            image = self._logits(inputs.images)
+        except torch.OutOfMemoryError as error:
+            detail = f"out of memory on {self.device}: lower batch_size, or use --device cpu"
+            raise FailedScanError(ReasonCode.IO, detail) from error
+        if not np.isfinite(image).all():
+            raise FailedScanError(ReasonCode.NON_FINITE, "the network gave no number for a slice")
         exam = [
             pool_exam_logit(column, positions=self.positions, top=self.top) for column in image.T
         ]

@@ -72,7 +72,7 @@ class PackageManifest(Schema):
     model: ModelConfig
     probability_levels: list[Literal["image", "exam"]]
     """Levels for which the package claims probabilities: each needs a calibrator a label."""
-    prevalence: dict[Literal["image", "exam"], float] = {}
+    prevalence: dict[Literal["image", "exam"], Annotated[float, Field(gt=0, lt=1)]] = {}
     """Share of positives where each level was calibrated."""
     training: TrainingFacts
     license: str

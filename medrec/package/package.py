@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
-from pydantic import ValidationError
 
 from medrec.calibration.files import (
     read_calibration,
@@ -14,7 +13,8 @@ from medrec.calibration.files import (
     write_calibration,
     write_operating_points,
 )
-from medrec.errors import InputError, PackageError
+from medrec.config.base import validate
+from medrec.errors import ConfigError, PackageError
 from medrec.package.checksums import verify_checksums, write_checksums
 from medrec.package.contract import FORMAT, PackageManifest
 
@@ -78,7 +78,7 @@ def open_package(folder: Path) -> ModelPackage:
     try:
         calibrations = read_calibration(folder / CALIBRATION)
         points = read_operating_points(folder / OPERATING_POINTS)
-    except (InputError, OSError) as error:
+    except PackageError as error:
         message = f"{folder}: {error}"
         raise PackageError(message) from error
     package = ModelPackage(folder, digest, manifest, tuple(calibrations), tuple(points))
@@ -123,10 +123,9 @@ def _read_manifest(path: Path) -> PackageManifest:
         )
         raise PackageError(message)
     try:
-        return PackageManifest.model_validate(data)
-    except ValidationError as error:
-        message = f"{path}: {error}"
-        raise PackageError(message) from error
+        return validate(data, PackageManifest, where=str(path))
+    except ConfigError as error:
+        raise PackageError(str(error)) from error
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:

@@ -73,7 +73,8 @@ def calibrate(  # noqa: PLR0913 (the options of the command)
     """Score the manifest's scans, fit calibrators and thresholds on them, write a new model.
 
     A level that the manifest has no truth for keeps the model's calibrator. `prevalence` is the
-    share of positives where the model will be used, where the manifest's share differs from it.
+    share of positives of the primary label where the model will be used, where the manifest's share
+    differs from it.
 
     Raises:
         MedrecError: A model, manifest or output folder that can't be used.
@@ -100,7 +101,7 @@ def calibrate(  # noqa: PLR0913 (the options of the command)
         seed=_SEED,
     )
     if prevalence is not None:
-        fitted = _shift(fitted, prevalence)
+        fitted = _shift(fitted, prevalence, primary=Label(package.manifest.primary_label))
     has_exams = any(row.slice is None for row in references)
     return CalibrateResult(_write(package, fitted, out, has_exams=has_exams), fitted)
 
@@ -154,11 +155,22 @@ def _measured_on(name: str, levels: Mapping[tuple[Label, Level], Samples]) -> di
     }
 
 
-def _shift(fitted: FittedLevels, wanted: float) -> FittedLevels:
+def _shift(fitted: FittedLevels, wanted: float, *, primary: Label) -> FittedLevels:
+    """Shift the primary label, whose prevalence it is; nothing is known of the other labels."""
     known = fitted.prevalence
     return FittedLevels(
-        tuple(shift_entry(e, known=known[e.level], wanted=wanted) for e in fitted.calibrations),
-        tuple(shift_point(p, known=known[p.level], wanted=wanted) for p in fitted.operating_points),
+        tuple(
+            shift_entry(entry, known=known[entry.level], wanted=wanted)
+            if entry.label == primary
+            else entry
+            for entry in fitted.calibrations
+        ),
+        tuple(
+            shift_point(point, known=known[point.level], wanted=wanted)
+            if point.label == primary
+            else point
+            for point in fitted.operating_points
+        ),
         dict.fromkeys(known, wanted),
     )
 

@@ -43,7 +43,7 @@ def evaluate(
     if split is not None:
         wanted = _to_split(split, against)
         references = [row for row in references if row.split is wanted]
-    prepare_output(out, overwrite=overwrite)
+    prepare_output(out, overwrite=overwrite, inputs=[Path(predictions), against])
     result = evaluate_predictions(found, references, settings=to_settings(config))
     write_evaluation_report(out, result)
     write_run(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import replace
 from pathlib import Path
 
 from medrec.data.importers import import_masks as read_masks
 from medrec.data.manifest import write_manifest
 from medrec.errors import OutputError
+from medrec.workflows.relocating import relocate
 
 
 def import_masks(
@@ -34,8 +33,7 @@ def import_masks(
         source, images=images, mask=mask, label=label, cases=Path(cases) if cases else None
     )
     out.parent.mkdir(parents=True, exist_ok=True)
-    prefix = Path(os.path.relpath(source.resolve(), out.parent.resolve()))
-    rows = [replace(row, path=(prefix / row.path).as_posix()) for row in references]
+    rows = relocate(references, root=source, folder=out.parent)
     write_manifest(out, rows)
     positive = sum(1 for row in rows if any(row.labels.values()))
     patients = len({row.patient for row in rows})

@@ -10,18 +10,22 @@ import yaml
 from medrec.errors import OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 RUN = "run.yaml"
 
 
-def prepare_output(out: Path, *, resume: bool = False, overwrite: bool = False) -> None:
+def prepare_output(
+    out: Path, *, resume: bool = False, overwrite: bool = False, inputs: Iterable[Path] = ()
+) -> None:
     """Make `out`, or check that what is in it may be continued or removed.
+
+    `inputs` are what the run reads: a folder that holds one of them is never removed.
 
     Raises:
         OutputError: A file, a folder that isn't empty and wasn't named by --resume or --overwrite,
-            or one to overwrite that medrec didn't make.
+            or one to overwrite that medrec didn't make or that holds an input.
     """
     if out.exists() and not out.is_dir():
         message = f"--out {out} is a file: name a folder"
@@ -35,6 +39,7 @@ def prepare_output(out: Path, *, resume: bool = False, overwrite: bool = False) 
         if not (out / RUN).is_file():
             message = f"--out {out} has no {RUN}, so medrec didn't make it and won't remove it"
             raise OutputError(message)
+        _check_inputs(out, inputs)
         shutil.rmtree(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -43,14 +48,32 @@ def prepare_output(out: Path, *, resume: bool = False, overwrite: bool = False) 
         raise OutputError(message) from error
 
 
+def _check_inputs(out: Path, inputs: Iterable[Path]) -> None:
+    folder = out.resolve()
+    for path in inputs:
+        if folder in (path.resolve(), *path.resolve().parents):
+            message = f"--overwrite would remove {path}, which this run reads: name another --out"
+            raise OutputError(message)
+
+
 def write_run(out: Path, facts: Mapping[str, Any]) -> None:
-    """Write `run.yaml`: what ran, with which versions, on what."""
+    """Write `run.yaml`, whole or not at all: what ran, with which versions, on what."""
     text = yaml.safe_dump(dict(facts), sort_keys=False, width=100)
-    (out / RUN).write_text(text, encoding="utf-8")
+    part = out / f"{RUN}.part"
+    part.write_text(text, encoding="utf-8")
+    part.replace(out / RUN)
 
 
 def read_run(out: Path) -> dict[str, Any]:
-    """Read `run.yaml`; empty where there is none."""
+    """Read `run.yaml`; empty where there is none.
+
+    Raises:
+        OutputError: It is no YAML.
+    """
     path = out / RUN
-    data = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        message = f"{path} can't be read, so what was asked there is unknown: name another --out"
+        raise OutputError(message) from error
     return data if isinstance(data, dict) else {}

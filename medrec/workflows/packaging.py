@@ -51,7 +51,7 @@ def to_manifest(
         preprocess=config.preprocess,
         model=type(config.model).model_validate({**config.model.model_dump(), **no_weights}),
         probability_levels=sorted({entry.level for entry in fitted.calibrations}, reverse=True),
-        prevalence={level: round(share, 4) for level, share in fitted.prevalence.items()},
+        prevalence={level: round(share, 6) for level, share in fitted.prevalence.items()},
         training=TrainingFacts(
             data=card.training_data,
             data_digest=data_digest,

@@ -38,7 +38,7 @@ def find_cases(references: Iterable[Reference], *, root: Path) -> tuple[Case, ..
         except ScanError as error:
             problems.append(f"{path}: {error}")
     index = group(headers, patient_key=_nobody)
-    problems += [f"{r.path}: {r.code}: {r.detail}" for r in index.records]
+    problems += [f"{r.path}: {r.code or r.status}: {r.detail}" for r in index.records]
     if problems:
         raise ManifestError(str(root), problems)
     return index.cases
@@ -76,12 +76,19 @@ def lay_beside_truth(
     references: Sequence[Reference],
     labels: Sequence[Label],
 ) -> ScoredSlices:
-    """Join image logits to rows by `path` and `slice`; a film's row has no slice."""
-    truth = {(row.path, row.slice or 0): row for row in references}
+    """Join image logits to rows by `path` and `slice`.
+
+    A row without a slice speaks of a film, or of a whole volume: then it says of no slice what that
+    one shows.
+    """
+    truth = {(row.path, row.slice): row for row in references}
     rows, logits = [], []
     for prediction in predictions:
+        is_volume = any(image.slice > 0 for image in prediction.images)
         for image in prediction.images:
             reference = truth.get((image.source, image.slice))
+            if reference is None and not is_volume:
+                reference = truth.get((image.source, None))
             if reference is not None:
                 rows.append(reference)
                 found = {finding.label: finding.logit for finding in image.findings}

@@ -110,7 +110,7 @@ def screen(  # noqa: PLR0913 (the options of the command)
     with stages("load_model"):
         screener = _build(package, options, device=device)
     asked = _asked(package, options)
-    prepare_output(out, resume=resume, overwrite=overwrite)
+    prepare_output(out, resume=resume, overwrite=overwrite, inputs=[scans, package.folder])
     _check_same_run(out, asked)
     write_run(out, {"verb": "screen", "finished": False, **asked})
     with stages("index"):

@@ -32,6 +32,7 @@ from medrec.workflows.packaging import (
     to_manifest,
     write_unsealed,
 )
+from medrec.workflows.relocating import relocate
 from medrec.workflows.stages import Stages
 from medrec.workflows.testing import ModelTest, score_test
 from medrec.workflows.versions import digest_of, versions
@@ -126,7 +127,10 @@ class _Run:
             labels=[Label(label) for label in self.config.labels],
         )
         check_leakage(slices.references, plan, digests=slices.digests())
-        placed = (replace(row, split=plan.place_of(row).split) for row in references)
+        placed = [
+            replace(row, split=plan.place_of(row).split)
+            for row in relocate(references, root=self.root, folder=self.out)
+        ]
         write_manifest(self.out / "manifest.csv", placed)
         return slices
 
