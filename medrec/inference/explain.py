@@ -27,10 +27,18 @@ def gradcam(network: TimmClassifier, image: torch.Tensor, *, label: int) -> NDAr
     with torch.enable_grad():
         coarse = explainer.attribute(image[None], target=label, relu_attributions=True)
     fine = torch.nn.functional.interpolate(
-        coarse.detach().float(), size=image.shape[-2:], mode="bilinear", align_corners=False
+        _turn_back(coarse.detach().float()),
+        size=image.shape[-2:],
+        mode="bilinear",
+        align_corners=False,
     )
     heat: NDArray[np.float64] = fine[0, 0].cpu().double().numpy()
     return heat / heat.max() if heat.max() > _NOTHING else np.zeros_like(heat)
+
+
+def _turn_back(maps: torch.Tensor) -> torch.Tensor:
+    """Add the map of the mirror image, turned back, where the network judged that one too."""
+    return maps[:1] + maps[1:].flip(-1).sum(dim=0, keepdim=True)
 
 
 def to_source_pixels(

@@ -30,6 +30,7 @@ def build_classifier(
         dropout=config.dropout,
         drop_path=config.drop_path,
         size_px=size_px,
+        mirror_average=config.mirror_average,
     )
     if pretrained:
         match config.weights:

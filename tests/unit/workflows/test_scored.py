@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from factories import TUMOR, a_reference
+
+from medrec.config.calibration import SubstackConfig
+from medrec.config.model import PoolingConfig
+from medrec.domain.finding import Label
+from medrec.workflows.scored import ScoredSlices
+
+EDEMA = Label("edema")
+CUTTING = SubstackConfig(shortest=2, longest=3, per_patient=5, tops=[1])
+
+
+def a_stack_of(patient, truths, path=None):
+    base = a_reference(path=path or f"{patient}/image", patient=patient)
+    return [
+        replace(base, slice=n, labels={TUMOR: truth}) for n, truth in enumerate(truths)
+    ]  # fmt: skip
+
+
+def scored(rows, logits=None):
+    numbers = np.arange(len(rows), dtype=float) if logits is None else np.asarray(logits)
+    return ScoredSlices(tuple(rows), numbers.reshape(len(rows), 1), (TUMOR,))
+
+
+def test_rows_of_unknown_truth_are_left_out():
+    samples = scored(a_stack_of("A", [True, None, False])).samples(TUMOR)
+
+    assert [True, False] == samples.truth.tolist()
+    assert [0.0, 2.0] == samples.logit.tolist()
+
+
+def test_each_label_takes_its_own_column():
+    row = a_reference(labels={TUMOR: True, EDEMA: False})
+    both = ScoredSlices((row,), np.array([[1.5, -2.5]]), (TUMOR, EDEMA))
+
+    tumor, edema = both.samples(TUMOR), both.samples(EDEMA)
+
+    assert (True, 1.5) == (bool(tumor.truth[0]), float(tumor.logit[0]))
+    assert (False, -2.5) == (bool(edema.truth[0]), float(edema.logit[0]))
+
+
+def test_a_unit_stands_for_the_patient_where_one_is_given():
+    rows = [a_reference(patient="A", unit="film 1"), a_reference(patient="A", unit=None)]
+
+    assert ["film 1", "A"] == scored(rows).samples(TUMOR).unit.tolist()
+
+
+def test_every_row_weighs_the_same():
+    assert [1.0, 1.0] == scored(a_stack_of("A", [True, False])).samples(TUMOR).weight.tolist()
+
+
+def cut(slices, **changes):
+    pooling = PoolingConfig(positions=4, top=1)
+    return slices.substacks(TUMOR, CUTTING, pooling, rng=np.random.default_rng(0), **changes)
+
+
+def test_the_runs_of_a_patient_weigh_1_half_of_it_on_either_side():
+    rows = [
+        *a_stack_of("A", [False] * 6 + [True] * 3),
+        *a_stack_of("B", [True] * 2 + [False] * 4),
+    ]
+
+    runs = cut(scored(rows))
+
+    for patient in ("A", "B"):
+        own = runs.unit == patient
+        assert 1.0 == pytest.approx(runs.weight[own].sum())
+        assert 0.5 == pytest.approx(runs.weight[own & runs.truth].sum())
+
+
+def test_a_run_is_pooled_from_its_own_slices():
+    # Logits that say which slice they come from: negatives 0 to 5, positives 100 and more.
+    rows = [*a_stack_of("A", [False] * 6 + [True] * 3)]
+    slices = scored(rows, [0, 1, 2, 3, 4, 5, 100, 101, 102])
+
+    runs = cut(slices)
+
+    assert runs.logit[~runs.truth].max() <= 5
+    assert runs.logit[runs.truth].min() > 25  # a segment of four may share a slice with its left
+
+
+def test_two_volumes_of_a_patient_are_never_cut_across():
+    rows = [
+        *a_stack_of("A", [False] * 3, path="A/one"),
+        *a_stack_of("A", [True] * 3, path="A/two"),
+    ]
+    slices = scored(rows, [0, 0, 0, 9, 9, 9])
+
+    runs = cut(slices)
+
+    assert {0.0} == set(runs.logit[~runs.truth].tolist())
+    assert {9.0} == set(runs.logit[runs.truth].tolist())
+
+
+def test_a_patient_without_a_free_run_gives_none():
+    rows = [*a_stack_of("A", [True] * 5), *a_stack_of("B", [False] * 5 + [True] * 2)]
+
+    assert {"B"} == set(cut(scored(rows)).unit.tolist())
