@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from medrec.errors import ConfigError
 from medrec.package.contract import Card, InputContract, PackageManifest, TrainingFacts
 from medrec.package.package import write_package
-from medrec.workflows.versions import digest_of, versions
+from medrec.workflows.versions import digest_of_fit, versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,7 +55,7 @@ def to_manifest(
         training=TrainingFacts(
             data=card.training_data,
             data_digest=data_digest,
-            config_digest=digest_of(config),
+            config_digest=digest_of_fit(config),
             patients=len(places) - tested,
             test_patients=tested,
             design=plan.mode,

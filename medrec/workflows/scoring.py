@@ -61,7 +61,9 @@ def score_cases(
     for done, case in enumerate(cases, start=1):
         prediction = screener(case).prediction
         if prediction.status is not CaseStatus.SCORED and prediction.reason:
-            problems.append(f"{case.source}: {prediction.reason.code}: {prediction.reason.detail}")
+            problems.append(
+                f"{prediction.source}: {prediction.reason.code}: {prediction.reason.detail}"
+            )
         predictions.append(prediction)
         if on_case:
             on_case(done, len(cases))

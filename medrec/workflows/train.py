@@ -35,7 +35,7 @@ from medrec.workflows.packaging import (
 from medrec.workflows.relocating import relocate
 from medrec.workflows.stages import Stages
 from medrec.workflows.testing import ModelTest, score_test
-from medrec.workflows.versions import digest_of, versions
+from medrec.workflows.versions import digest_of_fit, versions
 
 if TYPE_CHECKING:
     from medrec.config.model import PoolingConfig
@@ -164,8 +164,8 @@ def _tested(references: Sequence[Reference], plan: SplitPlan) -> list[Reference]
 
 
 def _begin(out: Path, config: TrainConfig) -> None:
-    """Note what was asked; a resumed run must be the same question."""
-    digest = digest_of(config)
+    """Note what was asked; a resumed run must fit the same, though its card may change."""
+    digest = digest_of_fit(config)
     earlier = read_run(out).get("config_digest", digest)
     if earlier != digest:
         message = f"--resume: {out} was begun with another config; use that, or another --out"
@@ -178,7 +178,7 @@ def _finish(out: Path, config: TrainConfig, facts: dict[str, Any]) -> None:
 
 
 def _write(out: Path, config: TrainConfig, facts: dict[str, Any]) -> None:
-    asked = {"config_digest": digest_of(config), "config": config.model_dump(mode="json")}
+    asked = {"config_digest": digest_of_fit(config), "config": config.model_dump(mode="json")}
     write_run(out, {"verb": "train", **facts, "versions": versions(), **asked})
 
 

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+    from medrec.config.training import TrainConfig
+
+Without = dict[str, bool | dict[str, bool]]
+
 _PACKAGES = (
     "medrec",
     "torch",
@@ -40,7 +44,12 @@ def versions(packages: Iterable[str] = _PACKAGES) -> dict[str, str]:
     return found
 
 
-def digest_of(config: BaseModel) -> str:
-    """`sha256:` and the digest of a resolved config's JSON, keys sorted."""
-    text = json.dumps(config.model_dump(mode="json"), sort_keys=True)
+def digest_of(config: BaseModel, *, without: Without | None = None) -> str:
+    """`sha256:` and the digest of a resolved config's JSON, keys sorted, some fields left out."""
+    text = json.dumps(config.model_dump(mode="json", exclude=without), sort_keys=True)
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def digest_of_fit(config: TrainConfig) -> str:
+    """Digest of what shaped the weights: not the words of the card, nor where the data lay."""
+    return digest_of(config, without={"card": True, "data": {"root": True}})

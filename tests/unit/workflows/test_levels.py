@@ -87,8 +87,10 @@ def test_the_prevalence_is_that_of_the_primary_label():
     rows = tuple(
         replace(row, labels={**row.labels, EDEMA: row.slice == 0}) for row in scored.references
     )
+    logits = scored.logits.copy()
+    logits[::12, 1] += 3.0
 
-    fitted = fit(replace(scored, references=rows), cutting=None, primary=EDEMA)
+    fitted = fit(ScoredSlices(rows, logits, scored.labels), cutting=None, primary=EDEMA)
 
     assert 4 == len(fitted.calibrations)
     assert 1 / 12 == pytest.approx(fitted.prevalence["image"])
