@@ -14,6 +14,8 @@ from medrec.errors import MedrecError
 
 P = ParamSpec("P")
 
+_WIDTH_OF_FILES = 120
+
 
 def say(text: str = "") -> None:
     """Write a line of results to stdout."""
@@ -79,17 +81,21 @@ def progress(description: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def show_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    """Print a table to stdout; every value is text, never markup."""
+    """Print a table to stdout; every value is text, never markup.
+
+    The first column, which names the row, stays in one line. Into a file or pipe goes a wide table.
+    """
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=number == 0)
     for row in rows:
         table.add_row(*(Text(printable(value)) for value in row))
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else _WIDTH_OF_FILES).print(table)
 
 
 def printable(value: Any) -> str:  # noqa: ANN401 (anything that has a string form)

@@ -11,7 +11,9 @@ from medrec.cli.console import fail, progress, say, show_table, tell
 from medrec.cli.options import Device, Out, Overrides, Overwrite, Resume
 
 if TYPE_CHECKING:
-    from medrec.domain.finding import CasePrediction, Finding, RawFinding
+    from collections.abc import Sequence
+
+    from medrec.domain.finding import CasePrediction
     from medrec.workflows.screen import ScreenResult
 
 Reports = Literal["all", "flagged", "none"]
@@ -64,34 +66,36 @@ def _show(result: ScreenResult) -> None:
     from medrec.reporting.worklist import in_order
 
     rows = [_row(prediction) for prediction in in_order(result.predictions)]
-    show_table("Worklist", ["case", "decision", "finding", "threshold", "source", "notes"], rows)
+    show_table(_title(result.predictions), ["case", "decision", "", "source", "notes"], rows)
     for line in result.summary_lines():
         say(line)
     for line in result.terms:
         tell(line)
 
 
+def _title(predictions: Sequence[CasePrediction]) -> str:
+    """Say once what the numbers are, and from where on a case is flagged."""
+    findings = [found.findings[0] for found in predictions if found.findings]
+    if not findings:
+        return "Worklist"
+    is_calibrated = hasattr(findings[0], "probability")
+    title = f"Worklist: {'probability' if is_calibrated else 'score'} of {findings[0].label}"
+    threshold = getattr(findings[0], "threshold", None)
+    return title if threshold is None else f"{title}, flagged from {threshold:.3f}"
+
+
 def _row(prediction: CasePrediction) -> list[str]:
     if not prediction.findings:
         reason = prediction.reason
         text = f"{reason.code}: {reason.detail}" if reason else ""
-        return [prediction.case_id, prediction.status, text, "", prediction.source, ""]
-    value, threshold = _value(prediction.findings[0])
+        return [prediction.case_id, prediction.status, "", prediction.source, text]
+    finding = prediction.findings[0]
+    value = getattr(finding, "probability", finding.logit)
     notes = ", ".join(note.code for note in prediction.notes)
     return [
         prediction.case_id,
         prediction.decision or "",
-        value,
-        threshold,
+        f"{value:.3f}",
         prediction.source,
         notes,
     ]
-
-
-def _value(finding: Finding | RawFinding) -> tuple[str, str]:
-    from medrec.domain.finding import Finding
-
-    if not isinstance(finding, Finding):
-        return f"{finding.label}: score {finding.logit:.2f}", ""
-    threshold = "" if finding.threshold is None else f"{finding.threshold:.3f}"
-    return f"{finding.label}: probability {finding.probability:.3f}", threshold

@@ -27,6 +27,7 @@ from medrec.workflows.scored import ScoredSlices
 if TYPE_CHECKING:
     from medrec.domain.geometry import FloatArray
     from medrec.models.classifiers import TimmClassifier
+    from medrec.training.modules import EpochRecord
 
 Say = Callable[[str], None]
 _LOGITS = "logits.csv"
@@ -134,5 +135,10 @@ class Fitter:
         write_rows(self.out / _LOGITS, ["path", "slice", *names], rows)
 
 
-def _last(history: Sequence[object]) -> str:
-    return str(history[-1]) if history else "nothing was fitted"
+def _last(history: Sequence[EpochRecord]) -> str:
+    if not history:
+        return "nothing was fitted"
+    last = history[-1]
+    watched = {"log-loss": last.watched_loss, "AUROC": last.watched_auroc}
+    found = "".join(f", watched {name} {x:.3f}" for name, x in watched.items() if x is not None)
+    return f"epoch {last.epoch + 1}: loss {last.loss:.3f}{found}"
