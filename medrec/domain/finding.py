@@ -89,6 +89,8 @@ class Provenance:
 class CasePrediction:
     """One line of predictions.jsonl.
 
+    `series` is the first file of the series whose logit is the exam's, where several were scored.
+
     Raises:
         ValueError: A status that its other fields contradict.
     """
@@ -103,6 +105,7 @@ class CasePrediction:
     findings: tuple[Finding | RawFinding, ...] = ()
     images: tuple[ImageFindings, ...] = ()
     reason: Reason | None = None
+    series: str | None = None
     notes: tuple[Note, ...] = field(default=())
 
     def __post_init__(self) -> None:

@@ -114,7 +114,7 @@ class Screener:
             prediction=self._prediction(case, scored, best, provenance),
             records=tuple(_records(case, scored, problems)),
             key_slice=self._key_slice(best),
-            facts=_facts(best),
+            facts=_facts(best, scored),
         )
 
     def _score(self, series: Series) -> _Scored:
@@ -143,6 +143,7 @@ class Screener:
             status=CaseStatus.SCORED,
             decision=decide(findings),
             findings=findings,
+            series=best.series.first.source if len(scored) > 1 else None,
             images=tuple(image for one in scored for image in self._images(one)),
             notes=self._notes(best, scored),
             provenance=provenance,
@@ -163,8 +164,6 @@ class Screener:
         notes = list(dict.fromkeys(note for one in scored for note in one.notes))
         if self._package.manifest.exam_level_surrogate and best.volume.slice_count > 1:
             detail = "the exam's probability was calibrated on runs of slices, not on whole exams"
-            if len(scored) > 1:
-                detail += f"; of {len(scored)} series the one with the highest logit counts"
             notes.append(Note(NoteCode.EXAM_LEVEL_SURROGATE, detail))
         return tuple(notes)
 
@@ -244,24 +243,31 @@ def _file_status(error: ScanError, *, is_scored_case: bool) -> tuple[FileStatus,
     return FileStatus.REFUSED, error.code
 
 
-def _facts(scored: _Scored) -> dict[str, str]:
+def _facts(best: _Scored, scored: Sequence[_Scored]) -> dict[str, str]:
     """What a reader may know of the images without knowing whose they are."""
-    header, volume = scored.series.first, scored.volume
+    header, volume = best.series.first, best.volume
     columns, rows = volume.slice_px(0).shape[::-1]
     facts = {
         "Modality": header.modality or "",
         "Sequence": header.sequence or "",
+        "Series": _series_that_counts(best, scored),
         "Body part": header.body_part or "",
         "View": header.view_position or "",
         "Laterality": header.laterality or "",
         "Manufacturer": header.manufacturer or "",
         "Matrix": f"{columns} x {rows}",
         "Slices": str(volume.slice_count) if volume.slice_count > 1 else "",
-        "Judged": f"{len(scored.logits.inputs.slices)} slices" if volume.slice_count > 1 else "",
+        "Judged": f"{len(best.logits.inputs.slices)} slices" if volume.slice_count > 1 else "",
         "Spacing": _spacing(volume),
         "File format": header.format,
     }
     return {name: value for name, value in facts.items() if value}
+
+
+def _series_that_counts(best: _Scored, scored: Sequence[_Scored]) -> str:
+    if len(scored) == 1:
+        return ""
+    return f"{scored.index(best) + 1} of {len(scored)}: of those judged, the highest logit counts"
 
 
 def _spacing(volume: Volume) -> str:

@@ -123,8 +123,9 @@ def test_of_several_eligible_series_the_highest_logit_is_the_exams(tmp_path, scr
     assert max(alone.values()) == pytest.approx(outcome.prediction.findings[0].logit, abs=1e-6)
     assert 15 == len(outcome.prediction.images)
     assert {FileStatus.SCORED} == {record.status for record in outcome.records}
-    (note,) = [n for n in outcome.prediction.notes if n.code == NoteCode.EXAM_LEVEL_SURROGATE]
-    assert "of 3 series the one with the highest logit counts" in note.detail
+    winner = max(alone, key=alone.__getitem__)
+    assert outcome.prediction.series.startswith(f"series{winner}/")
+    assert outcome.facts["Series"].startswith(f"{winner} of 3")
 
 
 def test_the_key_slice_comes_from_the_series_that_decided(tmp_path, screener):
