@@ -74,8 +74,8 @@ def apply_overrides(
 ) -> dict[str, Any]:
     """Set `a.b=c` in nested mappings; the value is read as YAML.
 
-    >>> apply_overrides({"training": {"epochs": 6}}, ["training.epochs=2"], where="--set")
-    {'training': {'epochs': 2}}
+    >>> apply_overrides({"fit": {"epochs": 6}}, ["fit.epochs=2"], where="--set")
+    {'fit': {'epochs': 2}}
 
     Raises:
         ConfigError: An override without `=`, or one that reaches into a plain value.
@@ -98,7 +98,7 @@ def _set_one(data: dict[str, Any], text: str) -> str | None:
     key, equals, value = text.partition("=")
     *parents, last = key.split(".")
     if not equals or not all([*parents, last]):
-        return f"--set {text}: wanted KEY=VALUE, such as training.epochs=2"
+        return f"--set {text}: wanted KEY=VALUE, such as fit.epochs=2"
     for parent in parents:
         child = data.setdefault(parent, {})
         if not isinstance(child, dict):
@@ -107,5 +107,5 @@ def _set_one(data: dict[str, Any], text: str) -> str | None:
     try:
         data[last] = yaml.safe_load(value)
     except yaml.YAMLError:
-        return f"--set {text}: {value!r} is not a YAML value"
+        return f"""--set {text}: not a YAML value; put quotes around it: --set '{key}="{value}"'"""
     return None
