@@ -45,8 +45,13 @@ def versions(packages: Iterable[str] = _PACKAGES) -> dict[str, str]:
 
 
 def digest_of(config: BaseModel, *, without: Without | None = None) -> str:
-    """`sha256:` and the digest of a resolved config's JSON, keys sorted, some fields left out."""
-    text = json.dumps(config.model_dump(mode="json", exclude=without), sort_keys=True)
+    """`sha256:` and the digest of a resolved config's JSON, keys sorted, some fields left out.
+
+    What is not asked for (None) counts as absent: an option that a later version adds doesn't
+    change the digest of a config that doesn't use it.
+    """
+    asked = config.model_dump(mode="json", exclude=without, exclude_none=True)
+    text = json.dumps(asked, sort_keys=True)
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 

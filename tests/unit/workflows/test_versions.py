@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from medrec.config.base import read_config
 from medrec.config.training import TrainConfig
@@ -38,6 +39,17 @@ def test_the_whole_config_has_another_digest_for_other_words():
     )
 
     assert digest_of(one) != digest_of(other)
+
+
+def test_an_option_that_is_not_used_changes_no_digest():
+    class Earlier(BaseModel):
+        seed: int = 1
+
+    class Later(Earlier):
+        rules: str | None = None
+
+    assert digest_of(Earlier()) == digest_of(Later())
+    assert digest_of(Earlier()) != digest_of(Later(rules="brain.yaml"))
 
 
 def test_a_package_that_is_not_there_is_said():
