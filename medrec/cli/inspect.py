@@ -29,7 +29,7 @@ def command(
     if as_json:
         say(json.dumps(report.to_json(), indent=2))
         return
-    columns = ["case", "source", "format", "modality", "sequence", "images", "verdict"]
+    columns = ["case", "source", "format", "modality", "sequence", "images", "spacing", "verdict"]
     show_table("Series", [*columns, *(["decoded"] if decode else [])], report.series_rows())
     if report.other_files:
         show_table("Other files", ["path", "status", "code", "detail"], report.file_rows())

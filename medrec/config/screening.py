@@ -19,3 +19,5 @@ class ScreenConfig(Schema):
     precision: Literal["32", "bf16"] = "32"
     heatmap: bool = True
     """Draw where the model looked (Grad-CAM) on the key slice."""
+    for_processing: Literal["refuse", "accept"] | None = None
+    """Films of raw detector values (FOR PROCESSING); None leaves it to the package's contract."""

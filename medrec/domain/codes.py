@@ -59,6 +59,7 @@ class NoteCode(StrEnum):
     POLARITY_NORMALISED = "polarity_normalised"
     NO_PHYSICAL_SIZE = "no_physical_size"
     BURNED_IN_ANNOTATION = "burned_in_annotation"
+    PARTLY_JUDGED = "partly_judged"
     DOMAIN_SHIFT = "domain_shift"
     EXAM_LEVEL_SURROGATE = "exam_level_surrogate"
 

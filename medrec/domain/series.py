@@ -9,6 +9,20 @@ from pathlib import Path
 from medrec.domain.codes import Note, Reason
 from medrec.domain.ids import CaseId, PatientKey
 from medrec.domain.modality import FileFormat, Modality, Sequence
+from medrec.domain.spacing import PixelSpacing
+
+
+@dataclass(frozen=True, slots=True)
+class FrameStack:
+    """Those frames of a multi-frame image that make one stack; `frames` count from 0 as stored."""
+
+    frames: tuple[int, ...]
+    position_lps_mm: tuple[float, float, float] | None = None
+    orientation: tuple[float, float, float, float, float, float] | None = None
+    echo_time_ms: float | None = None
+    temporal_position: int | None = None
+    b_value: float | None = None
+    image_type: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +34,9 @@ class ImageHeader:
     (i, j, k) for NIfTI. `position_lps_mm` is ImagePositionPatient (x, y, z) and `orientation` is
     ImageOrientationPatient's six cosines. `identity` is what a case is hashed from: the
     StudyInstanceUID, or the SHA-256 of the file's content. `patient_id` is held for grouping alone
-    and is never written.
+    and is never written. `b_value` is in s/mm². `patient_orientation` names the ways of a row and
+    of a column (L, R, A, P, H, F). `stacks` are those of a multi-frame file that holds several; a
+    header that stands for one of them has its `frames`, None means all.
     """
 
     path: Path
@@ -49,6 +65,15 @@ class ImageHeader:
     echo_number: int | None = None
     echo_time_ms: float | None = None
     temporal_position: int | None = None
+    acquisition_number: int | None = None
+    image_type: tuple[str, ...] = ()
+    b_value: float | None = None
+    gradient_direction: tuple[float, float, float] | None = None
+    spacing: PixelSpacing | None = None
+    patient_orientation: tuple[str, ...] = ()
+    is_for_processing: bool = False
+    stacks: tuple[FrameStack, ...] = ()
+    frames: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ def build_screener(
         modality=modality,
         prevalence=prevalence,
         heatmap=config.heatmap,
+        for_processing=config.for_processing,
         config_digest=config_digest,
     )
     return Screener(package, build_predictor(package, config, device=device), settings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from medrec.domain.geometry import Geometry
     from medrec.domain.modality import Modality
-    from medrec.domain.series import Case, Series
+    from medrec.domain.series import Case, ImageHeader, Series
     from medrec.domain.volume import Volume
     from medrec.inference.predictor import Predictor, VolumeLogits
     from medrec.package.package import ModelPackage
@@ -40,6 +40,7 @@ class ScreenSettings:
     modality: Modality | None = None
     prevalence: float | None = None
     heatmap: bool = True
+    for_processing: str | None = None
     config_digest: str = ""
 
 
@@ -78,6 +79,9 @@ class _Scored:
     notes: tuple[Note, ...]
 
 
+_WEIGHT = (FileStatus.SCORED, FileStatus.FAILED, FileStatus.REFUSED, FileStatus.SKIPPED)
+
+
 class Screener:
     """Judges cases one after the other with one model."""
 
@@ -110,8 +114,11 @@ class Screener:
         if not scored:
             return _unscored(case, problems, provenance)
         best = max(scored, key=lambda one: float(one.logits.exam[self._primary]))
+        prediction = self._prediction(case, scored, best, provenance)
         return CaseOutcome(
-            prediction=self._prediction(case, scored, best, provenance),
+            prediction=replace(
+                prediction, notes=(*prediction.notes, *_unjudged_stacks(scored, problems))
+            ),
             records=tuple(_records(case, scored, problems)),
             key_slice=self._key_slice(best),
             facts=_facts(best, scored),
@@ -119,7 +126,13 @@ class Screener:
 
     def _score(self, series: Series) -> _Scored:
         contract = self._package.manifest.input
-        assumed = check_header(series.first, contract, modality=self._settings.modality)
+        settings = self._settings
+        assumed = check_header(
+            series.first,
+            contract,
+            modality=settings.modality,
+            for_processing=settings.for_processing,
+        )
         volume = load_volume(series)
         check_volume(volume, contract)
         logits = self._predictor(volume)
@@ -218,10 +231,32 @@ def _unscored(
     return CaseOutcome(prediction, tuple(_records(case, (), problems)))
 
 
+def _unjudged_stacks(
+    scored: Sequence[_Scored], problems: Sequence[tuple[Series, ScanError]]
+) -> Iterator[Note]:
+    """Stacks that weren't judged though another one of their file was: its row says scored."""
+    judged = {source for one in scored for source in one.series.sources}
+    for series, error in problems:
+        if error.code != ReasonCode.OUT_OF_SCOPE and judged.intersection(series.sources):
+            detail = f"another stack of a judged file was not: {error.code}: {error.detail}"
+            yield Note(NoteCode.PARTLY_JUDGED, detail)
+
+
 def _records(
     case: Case, scored: Sequence[_Scored], problems: Sequence[tuple[Series, ScanError]]
 ) -> Iterator[FileRecord]:
-    """One row for each file of the case."""
+    """One row for each file of the case; of a file that holds several stacks the weightiest."""
+    rows: dict[str, FileRecord] = {}
+    for row in _series_records(case, scored, problems):
+        earlier = rows.get(row.path)
+        if earlier is None or _WEIGHT.index(row.status) < _WEIGHT.index(earlier.status):
+            rows[row.path] = row
+    yield from rows.values()
+
+
+def _series_records(
+    case: Case, scored: Sequence[_Scored], problems: Sequence[tuple[Series, ScanError]]
+) -> Iterator[FileRecord]:
     for one in scored:
         for source in one.series.sources:
             yield FileRecord(source, FileStatus.SCORED, case.id)
@@ -258,7 +293,7 @@ def _facts(best: _Scored, scored: Sequence[_Scored]) -> dict[str, str]:
         "Matrix": f"{columns} x {rows}",
         "Slices": str(volume.slice_count) if volume.slice_count > 1 else "",
         "Judged": f"{len(best.logits.inputs.slices)} slices" if volume.slice_count > 1 else "",
-        "Spacing": _spacing(volume),
+        "Spacing": _spacing(header, volume),
         "File format": header.format,
     }
     return {name: value for name, value in facts.items() if value}
@@ -270,7 +305,7 @@ def _series_that_counts(best: _Scored, scored: Sequence[_Scored]) -> str:
     return f"{scored.index(best) + 1} of {len(scored)}: of those judged, the highest logit counts"
 
 
-def _spacing(volume: Volume) -> str:
-    if volume.geometry is None:
-        return ""
-    return " x ".join(f"{spacing:.2f}" for spacing in volume.geometry.spacing_mm) + " mm (header)"
+def _spacing(header: ImageHeader, volume: Volume) -> str:
+    if volume.geometry is not None:
+        return " x ".join(f"{side:.2f}" for side in volume.geometry.spacing_mm) + " mm (header)"
+    return str(header.spacing or "no physical size")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydicom.charset import python_encoding
-from pydicom.multival import MultiValue
 from pydicom.uid import UID
 
 from medrec.domain.codes import Note, NoteCode, ReasonCode
@@ -22,11 +20,23 @@ from medrec.io.dicom_pixels import (
     read_pixel_spec,
     read_window,
 )
+from medrec.io.dicom_values import integer_of, number_of, numbers_of, text_of, texts_of
+from medrec.io.diffusion import PRIVATE_TAGS, read_b_value
+from medrec.io.frames import FRAME_KEYWORDS, read_stacks
 from medrec.io.sequence import MrTags, tell_sequence
+from medrec.io.xray import (
+    XRAY_KEYWORDS,
+    is_for_processing,
+    read_body_part,
+    read_laterality,
+    read_spacing,
+    read_view,
+)
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
+    from medrec.domain.spacing import PixelSpacing
     from medrec.io.discover import FoundFile
 
 _KEYWORDS = (
@@ -38,7 +48,8 @@ _KEYWORDS = (
     "TemporalPositionIdentifier", "SamplesPerPixel", "PhotometricInterpretation",
     "NumberOfFrames", "Rows", "Columns", "PixelSpacing", "ImagerPixelSpacing", "BitsAllocated",
     "BitsStored", "HighBit", "PixelRepresentation", "BurnedInAnnotation", "WindowCenter",
-    "WindowWidth", "PresentationLUTShape", "SharedFunctionalGroupsSequence",
+    "WindowWidth", "PresentationLUTShape", "AcquisitionNumber", "DiffusionBValue",
+    "DiffusionGradientOrientation", *XRAY_KEYWORDS, *FRAME_KEYWORDS,
 )  # fmt: skip
 _UID = re.compile(r"[0-9.]{1,64}")
 _LOCALIZER = re.compile(
@@ -63,7 +74,7 @@ def read_dicom_header(file: FoundFile) -> ImageHeader:
         SkippedFileError: An object that shows no patient (a report, a plan, a segmentation).
         OSError: The file can't be opened.
     """
-    head = read_head(file.path, _KEYWORDS)
+    head = read_head(file.path, (*_KEYWORDS, *PRIVATE_TAGS))
     with dicom_errors():
         _check_picture(head)
         uids = {keyword: _uid(head.dataset, keyword) for keyword in _UIDS}
@@ -80,7 +91,7 @@ def _to_header(
 ) -> ImageHeader:
     dataset = head.dataset
     modality = to_modality(text_of(dataset, "Modality"))
-    body_part = text_of(dataset, "BodyPartExamined")
+    spacing = read_spacing(dataset, modality)
     return ImageHeader(
         path=file.path,
         source=file.source,
@@ -89,9 +100,9 @@ def _to_header(
         shape=(spec.columns, spec.rows, spec.frames),
         modality=modality,
         sequence=tell_sequence(_mr_tags(dataset)) if modality is Modality.MR else None,
-        body_part=body_part.upper() if body_part else None,
-        view_position=text_of(dataset, "ViewPosition"),
-        laterality=text_of(dataset, "ImageLaterality") or text_of(dataset, "Laterality"),
+        body_part=read_body_part(dataset),
+        view_position=read_view(dataset),
+        laterality=read_laterality(dataset),
         study_uid=uids["StudyInstanceUID"],
         series_uid=uids["SeriesInstanceUID"],
         sop_uid=uids["SOPInstanceUID"],
@@ -100,31 +111,23 @@ def _to_header(
         is_localizer=_is_localizer(dataset),
         position_lps_mm=_triple(numbers_of(dataset, "ImagePositionPatient", 3)),
         orientation=_sextuple(numbers_of(dataset, "ImageOrientationPatient", 6)),
-        instance_number=_integer(dataset, "InstanceNumber"),
+        instance_number=integer_of(dataset, "InstanceNumber"),
         manufacturer=text_of(dataset, "Manufacturer"),
         photometric_interpretation=spec.photometric,
         window=read_window(dataset),
-        notes=tuple(_notes(head, spec)),
-        echo_number=_integer(dataset, "EchoNumbers"),
-        echo_time_ms=_number(dataset, "EchoTime"),
-        temporal_position=_integer(dataset, "TemporalPositionIdentifier"),
+        notes=tuple(_notes(head, spec, spacing)),
+        echo_number=integer_of(dataset, "EchoNumbers"),
+        echo_time_ms=number_of(dataset, "EchoTime"),
+        temporal_position=integer_of(dataset, "TemporalPositionIdentifier"),
+        acquisition_number=integer_of(dataset, "AcquisitionNumber"),
+        image_type=texts_of(dataset, "ImageType"),
+        b_value=read_b_value(dataset),
+        gradient_direction=_triple(numbers_of(dataset, "DiffusionGradientOrientation", 3)),
+        spacing=spacing,
+        patient_orientation=texts_of(dataset, "PatientOrientation"),
+        is_for_processing=is_for_processing(dataset),
+        stacks=read_stacks(dataset, spec.frames),
     )
-
-
-def text_of(dataset: Dataset, keyword: str) -> str | None:
-    """A text element's (first) value, stripped; None if absent, empty or unreadable."""
-    value = _value(dataset, keyword)
-    text = "" if value is None else str(value).strip(" \0")
-    return text or None
-
-
-def numbers_of(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
-    """An element's `count` finite numbers; None if there are not so many, or one is not finite."""
-    try:
-        values = tuple(float(value) for value in dataset.get(keyword) or ())
-    except (TypeError, ValueError):
-        return None
-    return values if len(values) == count and all(map(math.isfinite, values)) else None
 
 
 def _check_picture(head: DicomHead) -> None:
@@ -160,9 +163,7 @@ def _uid(dataset: Dataset, keyword: str) -> str:
 
 
 def _is_localizer(dataset: Dataset) -> bool:
-    image_type = dataset.get("ImageType") or ()
-    types = [image_type] if isinstance(image_type, str) else image_type
-    if any("LOCALIZER" in str(value).upper() for value in types):
+    if any("LOCALIZER" in value for value in texts_of(dataset, "ImageType")):
         return True
     description = text_of(dataset, "SeriesDescription") or ""
     return _LOCALIZER.search(re.sub(r"[^a-z0-9]+", " ", description.lower())) is not None
@@ -175,13 +176,13 @@ def _mr_tags(dataset: Dataset) -> MrTags:
         protocol_name=text_of(dataset, "ProtocolName"),
         contrast_agent=text_of(dataset, "ContrastBolusAgent"),
         scanning_sequence=(sequence,) if isinstance(sequence, str) else tuple(sequence),
-        repetition_time_ms=_number(dataset, "RepetitionTime"),
-        echo_time_ms=_number(dataset, "EchoTime"),
-        inversion_time_ms=_number(dataset, "InversionTime"),
+        repetition_time_ms=number_of(dataset, "RepetitionTime"),
+        echo_time_ms=number_of(dataset, "EchoTime"),
+        inversion_time_ms=number_of(dataset, "InversionTime"),
     )
 
 
-def _notes(head: DicomHead, spec: PixelSpec) -> list[Note]:
+def _notes(head: DicomHead, spec: PixelSpec, spacing: PixelSpacing | None) -> list[Note]:
     dataset = head.dataset
     found = {
         NoteCode.NO_PREAMBLE: (not head.has_preamble, "the file has no DICOM preamble"),
@@ -198,7 +199,7 @@ def _notes(head: DicomHead, spec: PixelSpec) -> list[Note]:
             spec.is_inverse and spec.is_grey,
             "stored bright to dark (MONOCHROME1): inverted to dark to bright",
         ),
-        NoteCode.NO_PHYSICAL_SIZE: (not _has_physical_size(dataset), "no usable pixel spacing"),
+        NoteCode.NO_PHYSICAL_SIZE: (spacing is None, "no usable pixel spacing"),
         NoteCode.BURNED_IN_ANNOTATION: (
             text_of(dataset, "BurnedInAnnotation") == "YES",
             "text is part of the pixels",
@@ -211,40 +212,6 @@ def _has_unknown_charset(dataset: Dataset) -> bool:
     value = dataset.get("SpecificCharacterSet") or ()
     values = [value] if isinstance(value, str) else value
     return any(str(name) not in python_encoding for name in values)
-
-
-def _has_physical_size(dataset: Dataset) -> bool:
-    groups = dataset.get("SharedFunctionalGroupsSequence") or [{}]
-    measures = groups[0].get("PixelMeasuresSequence") or [{}]
-    spacings = (
-        numbers_of(dataset, "PixelSpacing", 2),
-        numbers_of(dataset, "ImagerPixelSpacing", 2),
-        numbers_of(measures[0], "PixelSpacing", 2),
-    )
-    return any(min(spacing) > 0 for spacing in spacings if spacing)
-
-
-def _value(dataset: Dataset, keyword: str) -> Any:  # noqa: ANN401 (pydicom's values are of any type)
-    try:
-        value = dataset.get(keyword)
-    except (AttributeError, LookupError, TypeError, ValueError):
-        return None
-    if isinstance(value, MultiValue):
-        return value[0] if value else None
-    return value
-
-
-def _number(dataset: Dataset, keyword: str) -> float | None:
-    try:
-        number = float(str(_value(dataset, keyword)))
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _integer(dataset: Dataset, keyword: str) -> int | None:
-    number = _number(dataset, keyword)
-    return None if number is None else int(number)
 
 
 def _triple(values: tuple[float, ...] | None) -> tuple[float, float, float] | None:

@@ -21,6 +21,10 @@ class InputContract(Schema):
     modality: Annotated[list[Modality], Field(min_length=1)]
     body_part: list[str] = []
     """Accepted values of BodyPartExamined, upper case; empty accepts any."""
+    view_position: list[str] = []
+    """Accepted views of a film (PA, AP, LL, CC, MLO ...), upper case; empty accepts any."""
+    for_processing: Literal["refuse", "accept"] = "refuse"
+    """Raw detector values (PresentationIntentType FOR PROCESSING) look unlike what is displayed."""
     sequence: list[Sequence] = []
     dimensionality: Literal["image", "volume"] = "volume"
     minimum_slices: Annotated[int, Field(ge=1)] = 1

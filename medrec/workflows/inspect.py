@@ -34,6 +34,7 @@ class SeriesReport:
     modality: str
     sequence: str
     images: int
+    spacing: str
     verdict: str
     decoded: str = ""
 
@@ -129,6 +130,7 @@ def _row(case_id: str, series: Series, verdict: str, decoded: str = "") -> Serie
         modality=first.modality or "unknown",
         sequence=first.sequence or "unknown",
         images=images,
+        spacing=str(first.spacing or "unknown"),
         verdict=verdict,
         decoded=decoded,
     )
