@@ -20,7 +20,7 @@ from medrec.io.dicom_pixels import (
     read_window,
     to_levels,
 )
-from medrec.io.dicom_values import numbers_of, text_of
+from medrec.io.dicom_values import integer_of, numbers_of, text_of
 from medrec.io.stacking import PlanePlace
 
 if TYPE_CHECKING:
@@ -81,7 +81,16 @@ class _FrameGroups:
         shared = dataset.get("SharedFunctionalGroupsSequence") or []
         self._dataset = dataset
         self._is_multi_frame = is_multi_frame
+        self._frame = frame
         self._groups = [*per_frame[frame : frame + 1], *shared[:1]]
+
+    @property
+    def name(self) -> str:
+        """How a technician finds the frame."""
+        if self._is_multi_frame:
+            return f"frame {self._frame + 1}"
+        number = integer_of(self._dataset, "InstanceNumber")
+        return "" if number is None else f"instance {number}"
 
     def of(self, keyword: str) -> Dataset:
         """The item of a functional group, else the dataset itself."""
@@ -114,6 +123,7 @@ def _read_place(groups: _FrameGroups) -> PlanePlace | None:
         column_spacing_mm=spacing[1],
         thickness_mm=_positive(measures, "SpacingBetweenSlices")
         or _positive(measures, "SliceThickness"),
+        name=groups.name,
     )
 
 

@@ -11,7 +11,7 @@ from medrec.domain.ids import to_case_id
 from medrec.domain.modality import PROJECTIONS, FileFormat, Modality
 from medrec.domain.series import Case, FileRecord, FileStatus, ScanIndex, Series
 from medrec.io.digest import dataset_digest
-from medrec.io.image_type import MOSAIC, kind_of
+from medrec.io.image_type import kind_of
 from medrec.io.repeats import part_by_orientation, part_repeats
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def _is_stacked(header: ImageHeader) -> bool:
     """Whether an image is one slice of several: no film, no screenshot, no stack in one file."""
     if header.format is not FileFormat.DICOM or header.shape[2] > 1:
         return False
-    if header.modality in PROJECTIONS or MOSAIC in header.image_type:
+    if header.modality in PROJECTIONS:
         return False
     has_place = header.position_lps_mm is not None and header.orientation is not None
     return has_place or header.modality in _STACKED
