@@ -185,8 +185,9 @@ def an_enhanced(
     *,
     spacing_mm: float = 4.0,
     dimensions: tuple[str, ...] = (),
+    in_turn: bool = True,
 ) -> Dataset:
-    """An Enhanced MR image of several stacks of one size, a frame of each in turn.
+    """An Enhanced MR image of several stacks of one size, a frame of each in turn, or one by one.
 
     Each stack is its voxels (columns, rows, slices) and what its frames say: `stack_id`, `time`
     (TemporalPositionIndex), `echo` (ms), `b`, `gradient`, `frame_type`, `directions`, `slope`,
@@ -194,14 +195,20 @@ def an_enhanced(
     """
     columns, rows, count = stacks[0][0].shape
     frames, groups = [], []
-    for index in range(count):
-        for voxels, facts in stacks:
-            frames.append(np.ascontiguousarray(voxels[:, :, index].T))
-            groups.append(_frame_item(index, spacing_mm, facts))
+    order = [(index, stack) for index in range(count) for stack in stacks]
+    if not in_turn:
+        order = [(index, stack) for stack in stacks for index in range(count)]
+    for index, (voxels, facts) in order:
+        frames.append(np.ascontiguousarray(voxels[:, :, index].T))
+        groups.append(_frame_item(index, spacing_mm, facts))
     image = an_image(frames[0], SOPClassUID=EnhancedMRImageStorage, NumberOfFrames=len(frames))
     image.Rows, image.Columns = rows, columns
     image.PixelData = np.stack(frames).tobytes()
-    measures = _item(PixelSpacing=["0.75", "0.5"], SliceThickness=str(spacing_mm))
+    measures = _item(
+        PixelSpacing=["0.75", "0.5"],
+        SliceThickness=str(spacing_mm),
+        SpacingBetweenSlices=str(spacing_mm),
+    )
     image.SharedFunctionalGroupsSequence = Sequence([_item(PixelMeasuresSequence=measures)])
     image.PerFrameFunctionalGroupsSequence = Sequence(groups)
     if dimensions:
