@@ -49,6 +49,10 @@ class ScopeConfig(Schema):
     modality: list[Modality]
     body_part: list[str]
     sequence: list[Sequence] = []
+    view_position: list[str] | None = None
+    """Views of the films that it was trained on (PA, AP, CC, MLO ...); None accepts any."""
+    for_processing: Literal["refuse", "accept"] | None = None
+    """Accept films of raw detector values (FOR PROCESSING); None refuses them."""
     dimensionality: Literal["image", "volume"] = "volume"
     domain: Literal["clinical", "surrogate"] = "clinical"
     lesions: Literal["real", "planted"] = "real"

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pydicom.uid import (
+    DigitalIntraOralXRayImageStorageForProcessing,
+    DigitalMammographyXRayImageStorageForProcessing,
+    DigitalXRayImageStorageForProcessing,
+)
+
 from medrec.domain.modality import Modality
 from medrec.domain.spacing import PixelSpacing, SpacingSource
 from medrec.io.dicom_values import item_of, number_of, numbers_of, text_of
@@ -21,6 +27,11 @@ XRAY_KEYWORDS = (
 _LARGEST_MAGNIFICATION = 10.0
 _EQUAL = 1e-4
 _CALIBRATED = {"GEOMETRY": SpacingSource.GEOMETRY, "FIDUCIAL": SpacingSource.FIDUCIAL}
+_RAW_CLASSES = {
+    DigitalXRayImageStorageForProcessing,
+    DigitalMammographyXRayImageStorageForProcessing,
+    DigitalIntraOralXRayImageStorageForProcessing,
+}
 # PS3.16 CID 4010 and CID 4014: the code value in SNOMED CT and, in older files, in SNOMED RT.
 _VIEWS = {
     "272479007": "PA", "R-10214": "PA", "R-40888": "PA",
@@ -113,8 +124,9 @@ def read_body_part(dataset: Dataset) -> str | None:
 
 
 def is_for_processing(dataset: Dataset) -> bool:
-    """Whether the pixels are raw detector values, not yet made for the eye."""
-    return (text_of(dataset, "PresentationIntentType") or "").upper() == "FOR PROCESSING"
+    """Whether the pixels are raw detector values, by their intent or by their SOP class."""
+    intent = (text_of(dataset, "PresentationIntentType") or "").upper()
+    return intent == "FOR PROCESSING" or text_of(dataset, "SOPClassUID") in _RAW_CLASSES
 
 
 def _coded(dataset: Dataset, keyword: str, names: dict[str, str]) -> str | None:

@@ -43,6 +43,8 @@ def to_manifest(
             modality=scope.modality,
             body_part=scope.body_part,
             sequence=scope.sequence,
+            view_position=scope.view_position or [],
+            for_processing=scope.for_processing or "refuse",
             dimensionality=scope.dimensionality,
         ),
         domain=scope.domain,

@@ -5,7 +5,10 @@ import pytest
 from dicom_factory import an_image, save
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation
+from pydicom.uid import (
+    DigitalMammographyXRayImageStorageForPresentation,
+    DigitalMammographyXRayImageStorageForProcessing,
+)
 
 from medrec.domain.modality import Modality
 from medrec.domain.spacing import PixelSpacing, SpacingSource
@@ -187,6 +190,12 @@ def test_raw_detector_values_are_known_by_their_intent(tmp_path, intent, is_raw)
     tags = {"PresentationIntentType": intent} if intent else {}
 
     assert is_raw is header_of(tmp_path, **tags).is_for_processing
+
+
+def test_raw_detector_values_are_known_by_their_class_where_the_intent_is_absent(tmp_path):
+    uid = DigitalMammographyXRayImageStorageForProcessing
+
+    assert header_of(tmp_path, SOPClassUID=uid).is_for_processing
 
 
 @pytest.mark.parametrize(("word", "codes"), [("YES", ["burned_in_annotation"]), (None, [])])
