@@ -52,5 +52,6 @@ class PixelSpacing:
         }
 
     def __str__(self) -> str:
-        """In words for a report."""
-        return f"{self.x_mm:.2f} x {self.y_mm:.2f} mm ({self.source})"
+        """In words for a report; of a slice, whose pixels are the patient's, the size alone."""
+        size = f"{self.x_mm:.2f} x {self.y_mm:.2f} mm"
+        return size if self.source is SpacingSource.PATIENT else f"{size} ({self.source})"

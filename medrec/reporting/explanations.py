@@ -228,6 +228,11 @@ NOTES: Final[dict[NoteCode, Explanation]] = {
         "Letters or marks are part of the image. They may mislead the model and may name a person.",
         "Check the picture before passing it on.",
     ),
+    NoteCode.PARTLY_JUDGED: _e(
+        "A stack of a file was not judged",
+        "The file holds several stacks of slices. Some were judged, this one was refused.",
+        "Look at the stack that was refused, or send it again as a series of its own.",
+    ),
     NoteCode.DOMAIN_SHIFT: _e(
         "Another domain than the training images",
         "The image differs in kind from those that the model learned from, so its probability is "

@@ -24,7 +24,7 @@ def test_the_spacing_is_shown_with_what_it_rests_on(tmp_path):
 
     assert {one.source.split("/")[0]: one.spacing for one in report.series} == {
         "film": "0.10 x 0.20 mm (at the detector)",
-        "head": "0.50 x 0.75 mm (in the patient)",
+        "head": "0.50 x 0.75 mm",
     }
 
 
