@@ -22,6 +22,8 @@ _STACKED = {Modality.MR, Modality.CT, Modality.PT, Modality.NM}
 _PROJECTIONS = {Modality.CR, Modality.DX, Modality.MG, Modality.RF, Modality.XA}
 _COSINE_TOLERANCE = 0.01
 _LOCALIZER = Reason(ReasonCode.LOCALIZER, "a localizer is for planning, not for reading")
+SAME_AS = "same as "
+"""How the row of a copy names its original."""
 
 
 def group(
@@ -74,7 +76,7 @@ def _copy_record(
     copy: ImageHeader, original: ImageHeader, case_of: dict[str, CaseId]
 ) -> FileRecord:
     case_id = case_of[original.source]
-    return FileRecord(copy.source, FileStatus.DUPLICATE, case_id, "", f"same as {original.source}")
+    return FileRecord(copy.source, FileStatus.DUPLICATE, case_id, "", f"{SAME_AS}{original.source}")
 
 
 def _cases(kept: Sequence[ImageHeader], patient_key: Callable[[str], PatientKey]) -> list[Case]:
