@@ -111,7 +111,9 @@ class DatasetCleaner:
         vr, value = element.VR, element.value
         if element.keyword == "SpecificCharacterSet":  # what is left is ASCII
             return None
-        if element.keyword in BULK or self._is_safe(vr, value):
+        if element.keyword in BULK:
+            return None if self._is_named_table(element) else element
+        if self._is_safe(vr, value):
             return element
         if vr == "CS":
             return _with(element, checked_codes(value, self.identifiers))
@@ -119,6 +121,11 @@ class DatasetCleaner:
             return _with(element, checked_uids(value, element.keyword, self.pseudonyms))
         # A number that is none is left out: a made-up one would be taken for measured.
         return self._dummy(element) if vr == "PN" or vr in FREE_TEXT else None
+
+    def _is_named_table(self, element: DataElement) -> bool:
+        """Whether a lookup table holds a name; pixels are looked at in the written file."""
+        is_table = element.keyword != "PixelData" and isinstance(element.value, bytes)
+        return is_table and self.identifiers.are_left_in(element.value)
 
     def _is_safe(self, vr: str, value: object) -> bool:
         if vr in ("DS", "IS"):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydicom.uid import UID
 
+from medrec.domain.terms import maker_of
 from medrec.io.identifiers import values_of
 
 if TYPE_CHECKING:
@@ -35,14 +36,13 @@ BULK: Final = frozenset(
 _CODE_STRING = re.compile(r"[A-Z0-9_ ]{1,16}")
 _DECIMAL = re.compile(r"[+-]?[0-9]*\.?[0-9]*([eE][+-]?[0-9]{1,3})?")
 _AGE = re.compile(r"[0-9]{3}[DWMY]")
-_UID = re.compile(r"[0-9.]{1,64}")
+_CLASS_UID = re.compile(r"(?=.{1,64}$)[0-2](\.[0-9]+){3,}")
 _COUNT = re.compile(r"[0-9]{1,2}")
-_MAKERS = (
-    "SIEMENS", "GE MEDICAL SYSTEMS", "GE HEALTHCARE", "PHILIPS", "TOSHIBA", "CANON", "HITACHI",
-    "FUJIFILM", "FUJI PHOTO FILM", "AGFA", "KODAK", "CARESTREAM", "HOLOGIC", "LORAD", "SHIMADZU",
-    "KONICA MINOLTA", "SAMSUNG", "UNITED IMAGING", "MINDRAY", "BRUKER", "ESAOTE", "NEUSOFT",
-    "PICKER", "ELSCINT", "MARCONI", "ACUSON", "STERLING", "SWISSRAY", "IMAGING DYNAMICS",
-)  # fmt: skip
+_TERMS = {
+    # PS3.3 C.11.1.1.2: what the values of an image are.
+    "RescaleType": {"HU", "US", "OD", "HGML", "Z_EFF", "ED", "EDW", "HU_MOD", "PCT", "normalized"},
+    "ImagedNucleus": {"1H", "13C", "19F", "23NA", "23Na", "31P", "3HE", "129XE", "129Xe"},
+}
 _NO_AGENT = {"", "no", "none", "n/a", "without"}
 
 
@@ -82,7 +82,7 @@ def mapped_uids(value: object, pseudonyms: Pseudonyms) -> list[str]:
 
 def _uid(text: str, keyword: str, pseudonyms: Pseudonyms) -> str:
     uid = UID(text)
-    is_class = keyword.endswith("ClassUID") and _UID.fullmatch(text) is not None
+    is_class = keyword.endswith("ClassUID") and _CLASS_UID.fullmatch(text) is not None
     return text if is_class or uid.name != text else pseudonyms.uid(text)
 
 
@@ -93,8 +93,10 @@ def dummy_text(value: object, keyword: str) -> str:
         return ""
     text = " ".join(texts).strip()
     if keyword == "Manufacturer":
-        return next((maker for maker in _MAKERS if maker in text.upper()), DUMMY)
+        return maker_of(text) or DUMMY
     if keyword == "ContrastBolusAgent":  # whether one was given is no secret, its lot may be
         return "NONE" if text.lower() in _NO_AGENT else "CONTRAST"
+    if text in _TERMS.get(keyword, ()):
+        return text
     # A stack or a coil element is told from the next one by a small number.
     return text if _COUNT.fullmatch(text) else DUMMY

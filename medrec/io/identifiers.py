@@ -23,11 +23,11 @@ MAX_DEPTH = 16
 _NUMBERS = {
     "AccessionNumber", "AdmissionID", "DeviceSerialNumber", "InstitutionAddress",
     "InstitutionName", "InstitutionalDepartmentName", "IssuerOfPatientID", "MedicalRecordLocator",
-    "OtherPatientIDs", "PatientAddress", "PatientBirthDate", "PatientID",
+    "OtherPatientIDs", "PatientAddress", "PatientID",
     "PatientTelephoneNumbers", "StationName",
 }  # fmt: skip
 _LEAST_LETTERS = 3
-_LEAST_BYTES = 5
+_LEAST_BYTES, _LEAST_DIGITS, _LEAST_DIFFERENT = 5, 8, 3
 _TERMS = frozenset(
     {
         "abdomen", "anonymized", "anonymous", "axial", "body", "brain", "breast", "chest",
@@ -59,13 +59,17 @@ class Identifiers:
         return not {word.casefold() for word in self.words}.isdisjoint(_words(folded))
 
     def are_left_in(self, content: bytes) -> bool:
-        """Whether a name or number with a letter in it stands in bytes, in any usual encoding."""
+        """Whether a name or number stands in bytes, in any usual encoding.
+
+        Short ones aren't looked for: they would be met by chance among numbers and pixels.
+        """
         return any(pattern in content for pattern in self._patterns())
 
     def _patterns(self) -> Iterator[bytes]:
         for text in self.words | self.values:
-            if len(text) < _LEAST_BYTES or not any(letter.isalpha() for letter in text):
-                continue  # would be met by chance among numbers and pixels
+            least = _LEAST_BYTES if any(map(str.isalpha, text)) else _LEAST_DIGITS
+            if len(text) < least or len(set(text)) < _LEAST_DIFFERENT:
+                continue
             for written in {text, text.upper(), text.lower(), text.title()}:
                 for encoding in ("utf-8", "latin-1", "utf-16-le", "utf-16-be", *self.encodings):
                     yield from _encoded(written, encoding)
