@@ -15,6 +15,7 @@ EDITION = "2026c"
 
 _CURVES = range(0x5000, 0x5100)
 _OVERLAYS = range(0x6000, 0x6100)
+_PATIENT = 0x0010
 _NEVER = {0x0000, 0x0002, 0x0004, 0x4000, 0xFFFA, 0xFFFC}
 """Commands, file meta, directory records, text of ACR-NEMA, signatures, padding."""
 
@@ -67,4 +68,7 @@ def action_of(tag: int) -> Action:
     if group in _CURVES or group in _OVERLAYS:
         return Action.REMOVE
     code = table().get(f"{tag:08X}")
-    return Action.CHECK if code is None else _RESOLVED[code]
+    if code is None:
+        # Stricter than the table: languages, species, calendars tell of the patient as well.
+        return Action.REMOVE if group == _PATIENT else Action.CHECK
+    return _RESOLVED[code]
