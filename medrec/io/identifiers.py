@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pydicom.charset import convert_encodings
 
 from medrec.domain.codes import ReasonCode
+from medrec.domain.terms import MAKERS
 from medrec.errors import RefusedScanError
 
 if TYPE_CHECKING:
@@ -36,8 +37,7 @@ _TERMS = frozenset(
         "none", "norm", "original", "other", "palette", "pelvis", "phantom", "phase", "position",
         "presentation", "primary", "processing", "prostate", "removed", "right", "secondary",
         "shoulder", "skull", "spine", "study", "supine", "prone", "test", "thorax", "unknown",
-        "volume", "whole", "yes", "agfa", "canon", "carestream", "fujifilm", "hitachi", "hologic",
-        "kodak", "konica", "philips", "shimadzu", "siemens", "toshiba",
+        "volume", "whole", "yes", "konica", *(maker.casefold() for maker in MAKERS),
     }
 )  # fmt: skip
 """Standard terms and makers: a patient called "Head" makes no body part a secret."""

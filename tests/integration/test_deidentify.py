@@ -225,6 +225,24 @@ def test_text_that_may_be_in_the_pixels_is_flagged(tmp_path, tags, code):
     assert [("deidentified", code)] == [(row.status, row.code) for row in result.files]
 
 
+@pytest.mark.parametrize("name", ["Basic^Profile", "Chest^Hand", "Philips^Hitachi"])
+def test_a_patient_called_like_a_word_of_the_standard_is_no_reason_to_refuse(tmp_path, name):
+    tags = {"PatientName": name, "Manufacturer": "Philips", "BodyPartExamined": "CHEST"}
+
+    copy = only_dataset(an_image(PIXELS, **tags), tmp_path)
+
+    assert ("PHILIPS", "CHEST") == (copy.Manufacturer, copy.BodyPartExamined)
+
+
+def test_a_lone_number_of_the_patient_in_a_code_string_is_gone(tmp_path):
+    image = an_image(PIXELS, PatientID="471147", BodyPartExamined="471147", PatientName="A^BOSCH")
+    image.ScanOptions = ["PFF", "DR BOSCH"]
+
+    copy = only_dataset(image, tmp_path)
+
+    assert ("OTHER", ["PFF", "OTHER"]) == (copy.BodyPartExamined, copy.ScanOptions)
+
+
 @pytest.mark.parametrize("modality", ["SR", "PR", "SEG", "RTSTRUCT", "KO"])
 def test_an_object_whose_content_is_text_is_refused(tmp_path, modality):
     image = an_image(PIXELS)
