@@ -40,6 +40,7 @@ class ReasonCode(StrEnum):
     UID_CONFLICT = "uid_conflict"
     OUT_OF_SCOPE = "out_of_scope"
     OUT_OF_DISTRIBUTION = "out_of_distribution"
+    IDENTIFIABLE = "identifiable"
     UNSAFE_ARCHIVE = "unsafe_archive"
     ARCHIVE_LIMIT = "archive_limit"
     IO = "io"

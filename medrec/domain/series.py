@@ -121,6 +121,7 @@ class FileStatus(StrEnum):
     """How a file ended; every file of a folder ends in exactly one."""
 
     SCORED = "scored"
+    DEIDENTIFIED = "deidentified"
     REFUSED = "refused"
     FAILED = "failed"
     SKIPPED = "skipped"

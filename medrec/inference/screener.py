@@ -13,6 +13,7 @@ import medrec
 from medrec.domain.codes import Note, NoteCode, Reason, ReasonCode
 from medrec.domain.finding import CasePrediction, CaseStatus, ImageFindings, Provenance
 from medrec.domain.series import FileRecord, FileStatus
+from medrec.domain.terms import BODY_PARTS, LATERALITIES, VIEWS, known, maker_of
 from medrec.errors import FailedScanError, ScanError
 from medrec.inference.explain import gradcam, to_source_pixels
 from medrec.inference.findings import decide, to_findings
@@ -286,10 +287,10 @@ def _facts(best: _Scored, scored: Sequence[_Scored]) -> dict[str, str]:
         "Modality": header.modality or "",
         "Sequence": header.sequence or "",
         "Series": _series_that_counts(best, scored),
-        "Body part": header.body_part or "",
-        "View": header.view_position or "",
-        "Laterality": header.laterality or "",
-        "Manufacturer": header.manufacturer or "",
+        "Body part": known(header.body_part, BODY_PARTS) or "",
+        "View": known(header.view_position, VIEWS) or "",
+        "Laterality": known(header.laterality, LATERALITIES) or "",
+        "Manufacturer": maker_of(header.manufacturer) or "",
         "Matrix": f"{columns} x {rows}",
         "Slices": str(volume.slice_count) if volume.slice_count > 1 else "",
         "Judged": f"{len(best.logits.inputs.slices)} slices" if volume.slice_count > 1 else "",

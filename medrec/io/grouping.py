@@ -34,6 +34,8 @@ _REPEAT_KEYS: tuple[Callable[[ImageHeader], Hashable], ...] = (
     lambda header: header.gradient_direction,
     lambda header: header.image_type,
 )
+SAME_AS = "same as "
+"""How the row of a copy names its original."""
 
 
 def group(
@@ -86,7 +88,7 @@ def _copy_record(
     copy: ImageHeader, original: ImageHeader, case_of: dict[str, CaseId]
 ) -> FileRecord:
     case_id = case_of[original.source]
-    return FileRecord(copy.source, FileStatus.DUPLICATE, case_id, "", f"same as {original.source}")
+    return FileRecord(copy.source, FileStatus.DUPLICATE, case_id, "", f"{SAME_AS}{original.source}")
 
 
 def _cases(kept: Sequence[ImageHeader], patient_key: Callable[[str], PatientKey]) -> list[Case]:

@@ -6,6 +6,9 @@ import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from medrec.domain.series import FileStatus
+from medrec.io.grouping import SAME_AS
+
 if TYPE_CHECKING:
     from medrec.domain.series import Case, FileRecord, ScanIndex, Series
 
@@ -44,4 +47,7 @@ def _hide_series(series: Series) -> Series:
 
 
 def _hide_record(record: FileRecord) -> FileRecord:
-    return replace(record, path=hidden(record.path))
+    detail = record.detail
+    if record.status is FileStatus.DUPLICATE:  # it names the file that it is a copy of
+        detail = SAME_AS + hidden(detail.removeprefix(SAME_AS))
+    return replace(record, path=hidden(record.path), detail=detail)

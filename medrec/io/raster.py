@@ -6,6 +6,7 @@ such a file are in its stored pixels too.
 
 from __future__ import annotations
 
+import logging
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -87,8 +88,7 @@ def load_raster_mask(path: Path) -> NDArray[np.bool_]:
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """An opened picture of bearable size, and our errors for Pillow's."""
-    with path.open("rb") as file, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with path.open("rb") as file, _quiet():
         try:
             with Image.open(file, formats=("PNG", "JPEG")) as image:
                 if image.width * image.height > MAX_PIXELS:
@@ -102,6 +102,20 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             if error.errno is not None:
                 raise
             raise RefusedScanError(ReasonCode.TRUNCATED, "the picture ends too early") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Pillow's warnings and its log quiet: at DEBUG it quotes texts of EXIF, maybe names."""
+    logger = logging.getLogger("PIL")
+    level = logger.level
+    logger.setLevel(max(level, logging.INFO))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _too_large() -> RefusedScanError:

@@ -10,7 +10,7 @@ from medrec.domain.modality import Sequence
 _DIFFUSION = re.compile(r"\b(dwi|adc|diff|diffusion|dti|trace|tracew|resolve)\b|\bb ?1000\b")
 _OTHER = re.compile(
     r"t2 ?\*|\bt2 ?star|\b(swi|swan|suscept\w*|gre|pd|pdw|proton|tof|mra|mrv|angio|perf\w*|dsc|dce"
-    r"|asl|pcasl|bold|fmri|spectro\w*|svs|csi|stir)\b"
+    r"|asl|pcasl|bold|fmri|spectro\w*|svs|csi|stir|other sequence)\b"
 )
 _FLAIR = re.compile(r"flair|dark ?fluid")
 _T1 = re.compile(r"\bt1|\b(mprage|mp rage|spgr|fspgr|bravo)\b")

@@ -161,6 +161,11 @@ REASONS: Final[dict[ReasonCode, Explanation]] = {
         "nothing.",
         _READ_BY_HAND,
     ),
+    ReasonCode.IDENTIFIABLE: _e(
+        "A name is left in it",
+        "A name or number of the header also stands where it can't be removed.",
+        "Don't pass the file on: look for the text in its pixels.",
+    ),
     ReasonCode.UNSAFE_ARCHIVE: _e(
         "Unsafe archive",
         "The archive holds names that would be written outside its folder.",
