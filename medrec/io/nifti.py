@@ -213,9 +213,14 @@ def _read_slabs(image: Any) -> Iterator[NDArray[Any]]:  # noqa: ANN401
 
 
 def _geometry_of(image: Any) -> Geometry | None:  # noqa: ANN401
-    """The sform, else the qform, in mm; None where neither is set: pixdim has no directions."""
+    """The sform, else the qform, in mm; None where neither is set: pixdim has no directions.
+
+    None too where both are set and contradict each other: left would be a guess.
+    """
     header = image.header
     try:
+        if _has_two_frames(header):
+            return None
         if header["sform_code"] > 0:
             affine = header.get_sform()
         elif header["qform_code"] > 0:
@@ -256,12 +261,12 @@ def _window_of(image: Any) -> tuple[float, float] | None:  # noqa: ANN401
 
 
 def _notes_of(image: Any) -> tuple[Note, ...]:  # noqa: ANN401
-    if _geometry_of(image) is None:
-        detail = "neither sform nor qform is set: left, right, top and bottom are unknown"
-    elif _has_two_frames(image.header):
-        detail = "sform and qform lay the axes in different directions: the sform was taken"
-    else:
+    if _geometry_of(image) is not None:
         return ()
+    cause = "neither sform nor qform is set"
+    if _has_two_frames(image.header):
+        cause = "sform and qform lay the axes to different sides"
+    detail = f"{cause}: left, right, top and bottom are unknown"
     return (Note(NoteCode.NO_ORIENTATION, detail),)
 
 
@@ -271,9 +276,9 @@ def _has_two_frames(header: Any) -> bool:  # noqa: ANN401
         return False
     try:
         first, second = (_axes(affine) for affine in (header.get_sform(), header.get_qform()))
-        return first != second
     except (ValueError, HeaderDataError, np.linalg.LinAlgError):
-        return True
+        return False  # one of them is broken: the other one counts, or refuses the file
+    return first != second
 
 
 def _axes(affine: NDArray[np.float64]) -> tuple[str, ...]:
