@@ -20,7 +20,8 @@ class ImageHeader:
     (i, j, k) for NIfTI. `position_lps_mm` is ImagePositionPatient (x, y, z) and `orientation` is
     ImageOrientationPatient's six cosines. `identity` is what a case is hashed from: the
     StudyInstanceUID, or the SHA-256 of the file's content. `patient_id` is held for grouping alone
-    and is never written.
+    and is never written. `stamp` is the file's bytes and its time of change in ns when the header
+    was read, by which a file that changes afterwards is found out.
     """
 
     path: Path
@@ -49,6 +50,7 @@ class ImageHeader:
     echo_number: int | None = None
     echo_time_ms: float | None = None
     temporal_position: int | None = None
+    stamp: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
