@@ -15,13 +15,15 @@ from medrec.domain.modality import FileFormat, Modality, Sequence
 class ImageHeader:
     """What one file says of itself, before a pixel is decoded.
 
+    `stamp` is the file's bytes and its time of change in ns when the header was read, by which a
+    file that changes afterwards is found out.
+
     An absent fact is None (unknown), never a mismatch. `source` is the path relative to the scanned
     folder, in POSIX form. `shape` is (columns, rows, frames) for DICOM and rasters, and the stored
     (i, j, k) for NIfTI. `position_lps_mm` is ImagePositionPatient (x, y, z) and `orientation` is
     ImageOrientationPatient's six cosines. `identity` is what a case is hashed from: the
     StudyInstanceUID, or the SHA-256 of the file's content. `patient_id` is held for grouping alone
-    and is never written. `stamp` is the file's bytes and its time of change in ns when the header
-    was read, by which a file that changes afterwards is found out.
+    and is never written.
     """
 
     path: Path
@@ -29,6 +31,7 @@ class ImageHeader:
     format: FileFormat
     identity: str
     shape: tuple[int, int, int]
+    stamp: tuple[int, int] | None = None
     modality: Modality | None = None
     sequence: Sequence | None = None
     body_part: str | None = None
@@ -50,7 +53,6 @@ class ImageHeader:
     echo_number: int | None = None
     echo_time_ms: float | None = None
     temporal_position: int | None = None
-    stamp: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
