@@ -29,6 +29,9 @@ class FrameStack:
 class ImageHeader:
     """What one file says of itself, before a pixel is decoded.
 
+    `stamp` is the file's bytes and its time of change in ns when the header was read, by which a
+    file that changes afterwards is found out.
+
     An absent fact is None (unknown), never a mismatch. `source` is the path relative to the scanned
     folder, in POSIX form. `shape` is (columns, rows, frames) for DICOM and rasters, and the stored
     (i, j, k) for NIfTI. `position_lps_mm` is ImagePositionPatient (x, y, z) and `orientation` is
@@ -44,6 +47,7 @@ class ImageHeader:
     format: FileFormat
     identity: str
     shape: tuple[int, int, int]
+    stamp: tuple[int, int] | None = None
     modality: Modality | None = None
     sequence: Sequence | None = None
     body_part: str | None = None

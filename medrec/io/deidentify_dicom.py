@@ -16,8 +16,9 @@ from medrec.domain.modality import Sequence as MrSequence
 from medrec.errors import RefusedScanError
 from medrec.io.deidentify_dataset import DatasetCleaner
 from medrec.io.deidentify_profile import EDITION
-from medrec.io.dicom import read_dicom_header, text_of
+from medrec.io.dicom import read_dicom_header
 from medrec.io.dicom_file import dicom_errors, guessed_syntax, read_whole
+from medrec.io.dicom_values import text_of
 from medrec.io.discover import FoundFile
 from medrec.io.identifiers import Identifiers, identifiers_of, values_of
 

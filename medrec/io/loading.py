@@ -16,6 +16,7 @@ from medrec.io.header import read_header
 from medrec.io.index import index_scans
 from medrec.io.nifti import load_nifti, load_nifti_mask
 from medrec.io.raster import load_raster, load_raster_mask
+from medrec.io.stamp import check_unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,8 +34,16 @@ def load_volume(series: Series) -> Volume:
 
     Raises:
         RefusedScanError: The pixels can't be decoded, or the slices make no regular volume.
-        FailedScanError: A file can't be opened now (`io`).
+        FailedScanError: A file can't be opened now, or changed since its header was read (`io`).
     """
+    check_unchanged(series)  # what has become a pipe must not be opened: it would never end
+    try:
+        return _decode(series)
+    finally:
+        check_unchanged(series)  # what came of a file that changed, volume or refusal, says nothing
+
+
+def _decode(series: Series) -> Volume:
     first = series.first
     with _io_errors():
         match first.format:

@@ -207,8 +207,8 @@ NOTES: Final[dict[NoteCode, Explanation]] = {
     ),
     NoteCode.NO_ORIENTATION: _e(
         "Orientation unknown",
-        "The file doesn't say how it lies in the patient: left and right can't be told, and no "
-        "letters stand at the picture's edges.",
+        "The file doesn't say how it lies in the patient, or says it twice and differently: left "
+        "and right can't be told, and no letters stand at the picture's edges.",
     ),
     NoteCode.MODALITY_ASSUMED: _e(
         "Modality assumed",

@@ -29,7 +29,7 @@ from medrec.reporting.summary import finding_columns, write_images, write_summar
 from medrec.reporting.worklist import write_worklist
 from medrec.workflows.case_page import write_case_page
 from medrec.workflows.model_facts import model_facts
-from medrec.workflows.output import prepare_output, read_run, write_run
+from medrec.workflows.output import prepare_output, read_run, write_run, writing
 from medrec.workflows.stages import Stages
 from medrec.workflows.versions import digest_of, versions
 
@@ -99,8 +99,8 @@ def screen(  # noqa: PLR0913 (the options of the command)
     """Screen a folder or a file with a shipped model (its name) or a model folder.
 
     Raises:
-        MedrecError: Scans, model, device or output folder that can't be used. A bad scan is no
-            error: it is a row in `files.csv`.
+        MedrecError: Scans, model, device or output folder that can't be used, or a disk that fills
+            up. A bad scan is no error: it is a row in `files.csv`.
     """
     scans, out, stages = Path(scans), Path(out), Stages()
     config = validate(apply_overrides({}, overrides, where="--set"), ScreenConfig, where="--set")
@@ -116,9 +116,9 @@ def screen(  # noqa: PLR0913 (the options of the command)
     with stages("index"):
         index = _index(scans, hidden=hide_paths)
     pages = _Pages(out, model_facts(package, operating_point=config.operating_point), reports)
-    with stages("screen"):
+    with stages("screen"), writing(out):
         _screen(out, index, screener, pages, on_case or _silent)
-    with stages("tables"):
+    with stages("tables"), writing(out):
         result = _finish(out, index, package, pages.model)
         write_worklist(out / "index.html", result.predictions, pages.model)
     seconds = {"seconds": stages.seconds}
