@@ -229,6 +229,7 @@ def a_training(folder, rules, patients=18):
     return path
 
 
+@pytest.mark.slow
 def test_a_model_trained_with_rules_carries_them_and_screens_by_them(tmp_path, rules):
     config = a_training(tmp_path / "archive", rules)
 
