@@ -15,7 +15,7 @@ from medrec.cli.options import AsJson
 def command(
     scans: Annotated[Path, typer.Argument(help="A folder of scans, or one file.")],
     rules: Annotated[
-        str | None, typer.Option("--rules", help="A model whose input contract selects series.")
+        str | None, typer.Option("--rules", help="A rules file, or a model: how series are chosen.")
     ] = None,
     decode: Annotated[
         bool, typer.Option("--decode", help="Read every image: shape, range and digest.")

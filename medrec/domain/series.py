@@ -39,7 +39,9 @@ class ImageHeader:
     StudyInstanceUID, or the SHA-256 of the file's content. `patient_id` is held for grouping alone
     and is never written. `b_value` is in s/mm². `patient_orientation` names the ways of a row and
     of a column (L, R, A, P, H, F). `stacks` are those of a multi-frame file that holds several; a
-    header that stands for one of them has its `frames`, None means all.
+    header that stands for one of them has its `frames`, None means all. `image_type`
+    holds the values of ImageType in upper case; empty if unknown. `slice_count` is set where the
+    file alone is a volume whose slice axis is known.
     """
 
     path: Path
@@ -78,6 +80,11 @@ class ImageHeader:
     is_for_processing: bool = False
     stacks: tuple[FrameStack, ...] = ()
     frames: tuple[int, ...] | None = None
+    protocol_name: str | None = field(default=None, repr=False)
+    repetition_time_ms: float | None = None
+    inversion_time_ms: float | None = None
+    has_contrast_agent: bool | None = None
+    slice_count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from medrec.inference.explain import gradcam, to_source_pixels
 from medrec.inference.findings import decide, to_findings
 from medrec.inference.gate import check_header, check_volume
 from medrec.io.loading import load_volume
+from medrec.io.selection import describe_none, left_out_status, select
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from medrec.domain.series import Case, ImageHeader, Series
     from medrec.domain.volume import Volume
     from medrec.inference.predictor import Predictor, VolumeLogits
+    from medrec.io.selection import Rules
     from medrec.package.package import ModelPackage
 
 
@@ -43,6 +45,7 @@ class ScreenSettings:
     heatmap: bool = True
     for_processing: str | None = None
     config_digest: str = ""
+    rules: Rules | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +105,7 @@ class Screener:
     def __call__(self, case: Case) -> CaseOutcome:
         """Screen a case; whatever is wrong with its scans ends in the outcome, not in an error."""
         started, clock = datetime.now(UTC), time.perf_counter()
+        case = select(case, self._settings.rules)
         scored: list[_Scored] = []
         problems: list[tuple[Series, ScanError]] = []
         for series in case.series:
@@ -213,13 +217,9 @@ def _unscored(
     case: Case, problems: Sequence[tuple[Series, ScanError]], provenance: Provenance
 ) -> CaseOutcome:
     """A case of which no series could be judged: failed if trying again may help, else refused."""
-    errors = sorted((e for _, e in problems), key=lambda e: not isinstance(e, FailedScanError))
+    errors = sorted((error for _, error in problems), key=_weight)
     error = errors[0] if errors else None
-    reason = (
-        Reason(ReasonCode(error.code), error.detail)
-        if error
-        else Reason(ReasonCode.LOCALIZER, "the study holds localizers alone")
-    )
+    reason = Reason(ReasonCode(error.code), error.detail) if error else _why_nothing_is_left(case)
     prediction = CasePrediction(
         case_id=case.id,
         patient_key=case.patient_key,
@@ -241,6 +241,19 @@ def _unjudged_stacks(
         if error.code != ReasonCode.OUT_OF_SCOPE and judged.intersection(series.sources):
             detail = f"another stack of a judged file was not: {error.code}: {error.detail}"
             yield Note(NoteCode.PARTLY_JUDGED, detail)
+
+
+def _weight(error: ScanError) -> int:
+    """What may pass comes first, then what is broken, then what was not meant for the model."""
+    if isinstance(error, FailedScanError):
+        return 0
+    return 2 if error.code == ReasonCode.OUT_OF_SCOPE else 1
+
+
+def _why_nothing_is_left(case: Case) -> Reason:
+    if any(reason.code is ReasonCode.NOT_SELECTED for _, reason in case.left_out):
+        return Reason(ReasonCode.NOT_SELECTED, describe_none(case.left_out))
+    return Reason(ReasonCode.LOCALIZER, "the study holds localizers alone")
 
 
 def _records(
@@ -267,7 +280,9 @@ def _series_records(
             yield FileRecord(source, status, case.id, code, error.detail)
     for series, reason in case.left_out:
         for source in series.sources:
-            yield FileRecord(source, FileStatus.SKIPPED, case.id, reason.code, reason.detail)
+            yield FileRecord(
+                source, left_out_status(case, reason), case.id, reason.code, reason.detail
+            )
 
 
 def _file_status(error: ScanError, *, is_scored_case: bool) -> tuple[FileStatus, str]:

@@ -23,7 +23,7 @@ from medrec.io.dicom_pixels import (
 from medrec.io.dicom_values import integer_of, number_of, numbers_of, text_of, texts_of
 from medrec.io.diffusion import PRIVATE_TAGS, read_b_value
 from medrec.io.frames import FRAME_KEYWORDS, read_stacks
-from medrec.io.sequence import MrTags, tell_sequence
+from medrec.io.sequence import MrTags, names_agent, tell_sequence
 from medrec.io.xray import (
     XRAY_KEYWORDS,
     is_for_processing,
@@ -127,6 +127,10 @@ def _to_header(
         patient_orientation=texts_of(dataset, "PatientOrientation"),
         is_for_processing=is_for_processing(dataset),
         stacks=read_stacks(dataset, spec.frames),
+        protocol_name=text_of(dataset, "ProtocolName"),
+        repetition_time_ms=number_of(dataset, "RepetitionTime"),
+        inversion_time_ms=number_of(dataset, "InversionTime"),
+        has_contrast_agent=names_agent(text_of(dataset, "ContrastBolusAgent")),
     )
 
 

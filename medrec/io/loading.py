@@ -16,6 +16,7 @@ from medrec.io.header import read_header
 from medrec.io.index import index_scans
 from medrec.io.nifti import load_nifti, load_nifti_mask
 from medrec.io.raster import load_raster, load_raster_mask
+from medrec.io.selection import only_series
 from medrec.io.stamp import check_unchanged
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from medrec.domain.geometry import Geometry
     from medrec.domain.volume import Volume
+    from medrec.io.selection import Rules
 
 
 def load_volume(series: Series) -> Volume:
@@ -57,14 +59,17 @@ def _decode(series: Series) -> Volume:
                 assert_never(unknown)
 
 
-def load_file(path: Path) -> Volume:
-    """Decode one NIfTI, PNG, JPEG or DICOM file, or a folder that holds one DICOM series.
+def load_file(path: Path, *, rules: Rules | None = None) -> Volume:
+    """Decode one NIfTI, PNG, JPEG or DICOM file, or a folder of one DICOM series.
+
+    Where a folder holds several series, `rules` say which one is meant.
 
     Raises:
-        ScanError: What a file of it is refused for; a folder of several series (`not_selected`).
+        ScanError: What a file of it is refused for; a folder in which not one series
+            is meant (`not_selected`).
     """
     if path.is_dir():
-        return load_volume(_only_series(path))
+        return load_volume(_only_series(path, rules))
     return load_volume(Series((read_header(FoundFile(path=path, source=path.name)),)))
 
 
@@ -85,18 +90,14 @@ def load_mask(path: Path) -> tuple[NDArray[np.bool_], Geometry | None]:
                 raise RefusedScanError(ReasonCode.NOT_AN_IMAGE, "a mask is NIfTI or PNG")
 
 
-def _only_series(folder: Path) -> Series:
+def _only_series(folder: Path, rules: Rules | None) -> Series:
     index = index_scans(folder, patient_key=PatientKey)
     for record in index.records:
         if record.status is FileStatus.REFUSED:
             raise RefusedScanError(record.code, f"{record.path}: {record.detail}")
         if record.status is FileStatus.FAILED:
             raise FailedScanError(record.code, f"{record.path}: {record.detail}")
-    found = [series for case in index.cases for series in case.series]
-    if len(found) != 1:
-        detail = f"the folder holds {len(found)} series, where one is wanted"
-        raise RefusedScanError(ReasonCode.NOT_SELECTED, detail)
-    return found[0]
+    return only_series(index.cases, rules)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from medrec.domain.modality import FileFormat
 from medrec.domain.series import ImageHeader
 from medrec.domain.volume import Volume
 from medrec.errors import RefusedScanError
+from medrec.io.bids import read_beside
 from medrec.io.digest import file_digest
 from medrec.io.voxels import check_values
 
@@ -47,7 +48,9 @@ _MOST_DEFLATED = 1032
 
 
 def read_nifti_header(file: FoundFile) -> ImageHeader:
-    """Read a volume's header; its identity is the digest of the file.
+    """Read a volume's header, and what its name and sidecar say (`medrec.io.bids`).
+
+    Its identity is the digest of the file.
 
     Raises:
         RefusedScanError: `not_nifti`, `malformed`, `too_large`, `truncated`, `unsupported_dtype`,
@@ -56,14 +59,28 @@ def read_nifti_header(file: FoundFile) -> ImageHeader:
     """
     with _opened(file.path) as image:
         _check_header(image, file.path)
+        shape, beside = _shape_of(image), read_beside(file.path)
         return ImageHeader(
             path=file.path,
             source=file.source,
             format=FileFormat.NIFTI,
             identity=file_digest(file.path),
-            shape=_shape_of(image),
+            shape=shape,
+            modality=beside.modality,
+            sequence=beside.sequence,
+            body_part=beside.body_part,
+            patient_id=beside.subject,
+            series_description=beside.series_description,
+            protocol_name=beside.protocol_name,
+            manufacturer=beside.manufacturer,
             window=_window_of(image),
             notes=_notes_of(image),
+            echo_time_ms=beside.echo_time_ms,
+            image_type=beside.image_type,
+            repetition_time_ms=beside.repetition_time_ms,
+            inversion_time_ms=beside.inversion_time_ms,
+            has_contrast_agent=beside.has_contrast_agent,
+            slice_count=shape[_slice_axis_of(image)],
         )
 
 
@@ -81,7 +98,7 @@ def load_nifti(path: Path, *, source: str) -> Volume:
         for k, slab in enumerate(_read_slabs(image)):
             voxels[0, ..., k] = slab
         check_values(voxels)
-        axis = slice_axis_of(shape, _spacing_of(image), image.header.get_dim_info()[2])
+        axis = _slice_axis_of(image)
         return Volume(
             voxels=voxels,
             geometry=_geometry_of(image),
@@ -162,14 +179,15 @@ def _check_header(image: Any, path: Path) -> None:  # noqa: ANN401
     dtype = image.get_data_dtype()
     if dtype.kind not in "iufb":
         raise RefusedScanError(ReasonCode.UNSUPPORTED_DTYPE, f"voxels of type {dtype}")
-    if any(size != 1 for size in shape[3:]):
-        detail = f"{len(shape)}D ({' x '.join(map(str, shape))}): save one 3D volume of it"
-        raise RefusedScanError(ReasonCode.OUT_OF_SCOPE, detail)
-    count = math.prod(shape)
-    if count * max(dtype.itemsize, 4) > MAX_DECODED_BYTES:
+    count, is_several = math.prod(shape), any(size != 1 for size in shape[3:])
+    if not is_several and count * max(dtype.itemsize, 4) > MAX_DECODED_BYTES:
         detail = f"{count} voxels are over {MAX_DECODED_BYTES // 1024**2} MiB"
         raise RefusedScanError(ReasonCode.TOO_LARGE, detail)
+    # What is broken is said before what is not meant for us.
     _check_length(image, path, count * dtype.itemsize)
+    if is_several:
+        detail = f"{len(shape)}D ({' x '.join(map(str, shape))}): save one 3D volume of it"
+        raise RefusedScanError(ReasonCode.OUT_OF_SCOPE, detail)
     _geometry_of(image)
 
 
@@ -246,6 +264,10 @@ def _spacing_of(image: Any) -> tuple[float, float, float]:  # noqa: ANN401
 
 def _mm_per_unit(image: Any) -> float:  # noqa: ANN401
     return _MM_OF_UNIT.get(int(image.header["xyzt_units"]) & 7, 1.0)
+
+
+def _slice_axis_of(image: Any) -> int:  # noqa: ANN401
+    return slice_axis_of(_shape_of(image), _spacing_of(image), image.header.get_dim_info()[2])
 
 
 def _shape_of(image: Any) -> tuple[int, int, int]:  # noqa: ANN401

@@ -21,7 +21,7 @@ _BEFORE_CONTRAST = re.compile(
 _AFTER_CONTRAST = re.compile(
     r"\b(post|gd|gad\w*|ce|contrast|enhanced|km|dotarem|t1c|t1ce|t1gd|t1\+c)\b|\+ ?(c|gd)\b|\bc\+"
 )
-_NO_AGENT = {"", "no", "none", "n/a", "without"}
+_NO_AGENT = {"no", "none", "n/a", "without"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,17 @@ class MrTags:
     @property
     def has_contrast(self) -> bool:
         """Whether a contrast agent is named."""
-        return (self.contrast_agent or "").strip().lower() not in _NO_AGENT
+        return bool(names_agent(self.contrast_agent))
+
+
+def names_agent(text: str | None) -> bool | None:
+    """Whether a value of ContrastBolusAgent names an agent; None (unknown) where it is absent.
+
+    >>> names_agent("Gadovist"), names_agent("NONE"), names_agent(None)
+    (True, False, None)
+    """
+    word = (text or "").strip().lower()
+    return word not in _NO_AGENT if word else None
 
 
 def tell_sequence(tags: MrTags) -> Sequence | None:

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from medrec.config.base import Schema
 from medrec.config.model import ModelConfig
 from medrec.config.preprocess import PreprocessConfig
+from medrec.config.selection import RulesConfig
 from medrec.domain.modality import Modality, Sequence
 
 FORMAT: Final = "medrec.package/1"
@@ -72,6 +73,8 @@ class PackageManifest(Schema):
     lesions: Literal["real", "planted"]
     exam_level_surrogate: bool = False
     """The exam calibrator was fitted on stand-ins for exams, such as runs of slices."""
+    rules: RulesConfig | None = None
+    """Which series the training took, and screening takes where the user names no other rules."""
     preprocess: PreprocessConfig
     model: ModelConfig
     probability_levels: list[Literal["image", "exam"]]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from medrec.config.base import apply_overrides, validate
 from medrec.config.screening import ScreenConfig
+from medrec.config.selection import resolve_rules
 from medrec.domain.finding import CasePrediction, CaseStatus, latest
 from medrec.domain.ids import PatientKey, to_patient_key
 from medrec.domain.modality import Modality
@@ -103,7 +104,7 @@ def screen(  # noqa: PLR0913 (the options of the command)
             up. A bad scan is no error: it is a row in `files.csv`.
     """
     scans, out, stages = Path(scans), Path(out), Stages()
-    config = validate(apply_overrides({}, overrides, where="--set"), ScreenConfig, where="--set")
+    config = _read_overrides(overrides)
     package = open_package(find_model(model))
     options = _Options(config, _to_modality(modality), prevalence, hide_paths=hide_paths)
     _check(package, options, scans, out)
@@ -126,6 +127,13 @@ def screen(  # noqa: PLR0913 (the options of the command)
         out, {"verb": "screen", "finished": True, **asked, **_came_of(result, screener), **seconds}
     )
     return result
+
+
+def _read_overrides(overrides: Sequence[str]) -> ScreenConfig:
+    """The config that `--set` gives; rules are read, so that they, not their path, are recorded."""
+    data = apply_overrides({}, overrides, where="--set")
+    config = validate(data, ScreenConfig, where="--set")
+    return config.model_copy(update={"rules": resolve_rules(config.rules, folder=Path())})
 
 
 def _silent(prediction: CasePrediction | None, done: int, total: int) -> None:
