@@ -82,12 +82,15 @@ class ScanError(MedrecError):
     Args:
         code: A `medrec.domain.codes.ReasonCode` (a string, since errors know no domain).
         detail: The evidence, in words, without names or identifiers of patients.
+        source: The file of a series that is at fault; empty where there is but one. A path may hold
+            a name, so that it stands apart from the detail, which reports show.
     """
 
-    def __init__(self, code: str, detail: str) -> None:
+    def __init__(self, code: str, detail: str, *, source: str = "") -> None:
         self.code = code
         self.detail = detail
-        super().__init__(f"{code}: {detail}")
+        self.source = source
+        super().__init__(f"{code}: {source}: {detail}" if source else f"{code}: {detail}")
 
 
 class RefusedScanError(ScanError):

@@ -276,8 +276,9 @@ def _series_records(
             yield FileRecord(source, FileStatus.SCORED, case.id)
     for series, error in problems:
         status, code = _file_status(error, is_scored_case=bool(scored))
+        detail = f"{error.source}: {error.detail}" if error.source else error.detail
         for source in series.sources:
-            yield FileRecord(source, status, case.id, code, error.detail)
+            yield FileRecord(source, status, case.id, code, detail)
     for series, reason in case.left_out:
         for source in series.sources:
             yield FileRecord(

@@ -16,14 +16,18 @@ from medrec.io.stacking import Stack, stack
 from medrec.io.voxels import check_values
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from medrec.domain.codes import Note
     from medrec.domain.series import Series
 
 _FLOAT32_BYTES = 4
 
 
-def load_dicom(series: Series) -> Volume:
+def load_dicom(series: Series, on_file: Callable[[int | None], None]) -> Volume:
     """Decode a series to (1, columns, rows, slices), slices along the normal.
+
+    `on_file` hears the index of each file before it is opened, and None when all are decoded.
 
     Raises:
         RefusedScanError: An image can't be decoded, or the planes make no regular volume.
@@ -31,7 +35,8 @@ def load_dicom(series: Series) -> Volume:
     """
     _check_kind(series)
     _check_size(series)
-    planes, sources = _read_all(series)
+    planes, sources = _read_all(series, on_file)
+    on_file(None)
     stacked = _stack(planes)
     ordered = [planes[index] for index in stacked.order]
     voxels = np.stack([plane.levels.T for plane in ordered], axis=-1)[np.newaxis]
@@ -69,10 +74,13 @@ def _shapes(series: Series) -> list[tuple[int, int, int]]:
     return [header.shape for header in series.headers]
 
 
-def _read_all(series: Series) -> tuple[list[Plane], list[str]]:
+def _read_all(
+    series: Series, on_file: Callable[[int | None], None]
+) -> tuple[list[Plane], list[str]]:
     planes: list[Plane] = []
     sources: list[str] = []
-    for header in series.headers:
+    for index, header in enumerate(series.headers):
+        on_file(index)
         found = read_planes(header.path, frames=header.frames)
         if any(plane.levels.shape != (header.shape[1], header.shape[0]) for plane in found):
             detail = "the file has changed since its header was read"

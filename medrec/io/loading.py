@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 from medrec.domain.codes import ReasonCode
 from medrec.domain.ids import PatientKey
 from medrec.domain.modality import FileFormat
 from medrec.domain.series import FileStatus, Series
 from medrec.errors import FailedScanError, RefusedScanError
-from medrec.io.dicom_volume import load_dicom
+from medrec.io.decoding import io_errors
+from medrec.io.decoding_worker import shared_worker
 from medrec.io.discover import FoundFile, sniff
 from medrec.io.header import read_header
 from medrec.io.index import index_scans
-from medrec.io.nifti import load_nifti, load_nifti_mask
-from medrec.io.raster import load_raster, load_raster_mask
+from medrec.io.nifti import load_nifti_mask
+from medrec.io.raster import load_raster_mask
 from medrec.io.selection import only_series
 from medrec.io.stamp import check_unchanged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     import numpy as np
@@ -32,31 +31,20 @@ if TYPE_CHECKING:
 
 
 def load_volume(series: Series) -> Volume:
-    """Decode a series; `Volume.notes` repeats the notes of its headers, each once.
+    """Decode a series, in a process of its own; `Volume.notes` repeats its headers', each once.
 
     Raises:
-        RefusedScanError: The pixels can't be decoded, or the slices make no regular volume.
-        FailedScanError: A file can't be opened now, or changed since its header was read (`io`).
+        RefusedScanError: The pixels can't be decoded, the decoder ended on them
+            (`decoder_crashed`), or the slices make no regular volume.
+        FailedScanError: A file can't be opened now, or changed since its header was read (`io`); it
+            took too long (`timeout`).
+        MedrecError: The process can't be started.
     """
     check_unchanged(series)  # what has become a pipe must not be opened: it would never end
     try:
-        return _decode(series)
+        return shared_worker().load(series)
     finally:
         check_unchanged(series)  # what came of a file that changed, volume or refusal, says nothing
-
-
-def _decode(series: Series) -> Volume:
-    first = series.first
-    with _io_errors():
-        match first.format:
-            case FileFormat.DICOM:
-                return load_dicom(series)
-            case FileFormat.NIFTI:
-                return load_nifti(first.path, source=first.source)
-            case FileFormat.RASTER:
-                return load_raster(first.path, source=first.source)
-            case unknown:
-                assert_never(unknown)
 
 
 def load_file(path: Path, *, rules: Rules | None = None) -> Volume:
@@ -80,7 +68,7 @@ def load_mask(path: Path) -> tuple[NDArray[np.bool_], Geometry | None]:
         RefusedScanError: It is neither, or can't be read.
         FailedScanError: The file can't be opened now (`io`).
     """
-    with _io_errors():
+    with io_errors():
         match sniff(path):
             case FileFormat.NIFTI:
                 return load_nifti_mask(path)
@@ -98,12 +86,3 @@ def _only_series(folder: Path, rules: Rules | None) -> Series:
         if record.status is FileStatus.FAILED:
             raise FailedScanError(record.code, f"{record.path}: {record.detail}")
     return only_series(index.cases, rules)
-
-
-@contextmanager
-def _io_errors() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        detail = f"the file can't be read now: {error.strerror or type(error).__name__}"
-        raise FailedScanError(ReasonCode.IO, detail) from error
