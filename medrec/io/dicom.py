@@ -12,11 +12,11 @@ from medrec.domain.codes import Note, NoteCode, ReasonCode
 from medrec.domain.modality import FileFormat, Modality, to_modality
 from medrec.domain.series import ImageHeader
 from medrec.errors import RefusedScanError, SkippedFileError
+from medrec.io.dicom_decoders import decoder_of
 from medrec.io.dicom_file import DicomHead, dicom_errors, read_head
 from medrec.io.dicom_pixels import (
     PixelSpec,
     check_pixel_size,
-    check_syntax,
     read_pixel_spec,
     read_window,
 )
@@ -153,7 +153,7 @@ def _check_pixels(head: DicomHead, spec: PixelSpec) -> None:
         raise RefusedScanError(ReasonCode.UNSUPPORTED_DTYPE, "floating-point pixel data")
     syntax = head.dataset.file_meta.get("TransferSyntaxUID")
     if syntax is not None:
-        check_syntax(syntax, spec)
+        decoder_of(syntax)
     check_pixel_size(spec, head.pixels)
 
 

@@ -68,7 +68,7 @@ def _to_plane(dataset: Dataset, spec: PixelSpec, stored: NDArray[np.generic], fr
         # A film is a shadow: its pixels lie at no place in the patient, whatever its header says.
         is_film = spec.frames == 1 and to_modality(text_of(dataset, "Modality")) in PROJECTIONS
         place = None if is_film else _read_place(groups)
-    levels = to_levels(stored, spec, modality).astype(np.float32)
+    levels = to_levels(stored, spec, modality)
     window = displayed_window(read_window(voi), spec, modality, function=function)
     return Plane(levels=levels, place=place, window=window)
 

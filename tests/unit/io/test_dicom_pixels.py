@@ -122,6 +122,37 @@ def test_an_inverse_presentation_inverts_once(tmp_path):
     np.testing.assert_array_equal(with_monochrome1, 4095 - RAMP)
 
 
+PADDED = np.where(RAMP < 900, 2000, RAMP).astype(np.uint16)
+
+
+def test_padding_is_as_dark_as_the_darkest_pixel_that_is_none(tmp_path):
+    found = picture(tmp_path, PADDED, PixelPaddingValue=2000)
+
+    np.testing.assert_array_equal(found, np.where(PADDED == 2000, 960, PADDED))
+
+
+def test_padding_of_a_monochrome1_image_is_dark_too(tmp_path):
+    tags = {"BitsStored": 12, "PhotometricInterpretation": "MONOCHROME1"}
+
+    found = picture(tmp_path, PADDED, PixelPaddingValue=2000, **tags)
+
+    np.testing.assert_array_equal(found, np.where(PADDED == 2000, 4095 - 3760, 4095 - PADDED))
+
+
+def test_a_range_of_padding_is_padding_from_end_to_end(tmp_path):
+    values = RAMP.astype(np.int16) - 2000
+
+    found = picture(tmp_path, values, PixelPaddingValue=-1200, PixelPaddingRangeLimit=-2000)
+
+    np.testing.assert_array_equal(found, np.maximum(values, -1120))
+
+
+def test_an_image_that_is_all_padding_is_left_alone(tmp_path):
+    found = picture(tmp_path, PixelPaddingValue=0, PixelPaddingRangeLimit=65535)
+
+    np.testing.assert_array_equal(found, RAMP)
+
+
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
 def test_a_modality_table_is_looked_up(tmp_path, photometric):
     table = Dataset()

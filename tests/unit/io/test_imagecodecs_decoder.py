@@ -6,8 +6,6 @@ from dicom_factory import an_image, save
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1
 
-from medrec.errors import RefusedScanError
-from medrec.io import jpeg_decoder
 from medrec.io.loading import load_file
 
 
@@ -44,18 +42,3 @@ def test_a_12_bit_image_is_read_within_its_loss(tmp_path):
     found = load_file(save(image, tmp_path / "image")).slice_px(0)
 
     assert np.abs(found - values).max() < 20
-
-
-def test_without_the_decoder_the_syntax_is_refused_by_name(tmp_path, monkeypatch):
-    monkeypatch.setattr(jpeg_decoder, "find_spec", lambda name: None)
-    image = compressed(np.zeros((4, 4), np.uint16), b"\xff\xd8", JPEGLosslessSV1)
-
-    with pytest.raises(RefusedScanError, match=r"unsupported_syntax: .*install imagecodecs"):
-        load_file(save(image, tmp_path / "image"))
-
-
-def test_colour_is_refused_since_its_kind_is_unknown(tmp_path):
-    image = compressed(np.zeros((4, 4, 3), np.uint8), b"\xff\xd8", JPEGLosslessSV1)
-
-    with pytest.raises(RefusedScanError, match="unsupported_syntax"):
-        load_file(save(image, tmp_path / "image"))
