@@ -66,7 +66,7 @@ def register() -> None:
 def _decode_jpeg(src: bytes, runner: DecodeRunner) -> NDArray[Any]:
     decode = import_module("imagecodecs").jpeg8_decode
     if runner.samples_per_pixel == 1:
-        return _signed(decode(src), runner)
+        return _signed(_within_bits(decode(src), runner), runner)
     adobe = src.find(_ADOBE, 0, 4096)
     if adobe >= 0:
         is_rgb = src[adobe + _ADOBE_TRANSFORM : adobe + _ADOBE_TRANSFORM + 1] == b"\0"
@@ -75,6 +75,15 @@ def _decode_jpeg(src: bytes, runner: DecodeRunner) -> NDArray[Any]:
     # Named alike, so that libjpeg converts nothing: a stream seldom says which colours it holds.
     frame: NDArray[Any] = decode(src, colorspace="YCBCR", outcolorspace="YCBCR")
     return frame
+
+
+def _within_bits(frame: NDArray[Any], runner: DecodeRunner) -> NDArray[Any]:
+    """Hold a lossy frame within the stored bits: 1025 of 10 bits is white, where its bits are 1."""
+    is_lossy = runner.transfer_syntax in (JPEGBaseline8Bit, JPEGExtended12Bit)
+    if not is_lossy or runner.pixel_representation == 1:
+        return frame
+    clipped: NDArray[Any] = frame.clip(max=2**runner.bits_stored - 1)
+    return clipped
 
 
 def _signed(frame: NDArray[Any], runner: DecodeRunner) -> NDArray[Any]:

