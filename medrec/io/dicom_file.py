@@ -112,14 +112,13 @@ def read_head(path: Path, keywords: Sequence[str]) -> DicomHead:
 
 
 def read_whole(path: Path) -> FileDataset:
-    """Read a file whole, pixels included but not decoded.
+    """Read a file whole, pixels included but not decoded, after `read_head` has found it bearable.
 
     Raises:
-        RefusedScanError: As `read_head`.
+        RefusedScanError: As `read_head`, but for the bounds: deflated data are inflated once more.
         OSError: The file can't be opened.
     """
     with dicom_errors():
-        _check_inflated_size(path)
         dataset = dcmread(path, force=True)
         if "PixelData" not in dataset:  # pydicom drops everything when an element ends early
             raise RefusedScanError(ReasonCode.TRUNCATED, "the file ends before or amid its pixels")

@@ -20,6 +20,8 @@ from medrec.io.dicom_decoders import decoder_of
 from medrec.io.dicom_file import MAX_DECODED_BYTES, PixelElement, dicom_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
     from pydicom.dataset import Dataset, FileDataset
 
@@ -210,15 +212,23 @@ def read_rescale(modality: Dataset) -> tuple[float, float]:
 
 
 def read_window(voi: Dataset) -> tuple[float, float] | None:
-    """First window (centre, width) as written; None without a usable one."""
+    """First window (centre, width) as written, else what the VOI table covers; None without any."""
     try:
         with dicom_errors():
             centre = _number(_first(voi.get("WindowCenter")), math.nan)
             width = _number(_first(voi.get("WindowWidth")), math.nan)
+            if math.isnan(centre) and voi.get("VOILUTSequence"):
+                centre, width = _covered(voi.VOILUTSequence[0].LUTDescriptor)
     except RefusedScanError:
         return None
     is_usable = math.isfinite(centre) and math.isfinite(width) and width > 0
     return (centre, width) if is_usable else None
+
+
+def _covered(descriptor: Sequence[int]) -> tuple[float, float]:
+    """The LINEAR window from the first to the last value of a table (PS3.3 C.11.2.1.1, 1.2)."""
+    count = int(descriptor[0]) or 2**16
+    return int(descriptor[1]) + count / 2, float(count)
 
 
 def displayed_window(

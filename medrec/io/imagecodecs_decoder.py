@@ -80,7 +80,8 @@ def _decode_jpeg(src: bytes, runner: DecodeRunner) -> NDArray[Any]:
 def _within_bits(frame: NDArray[Any], runner: DecodeRunner) -> NDArray[Any]:
     """Hold a lossy frame within the stored bits: 1025 of 10 bits is white, where its bits are 1."""
     is_lossy = runner.transfer_syntax in (JPEGBaseline8Bit, JPEGExtended12Bit)
-    if not is_lossy or runner.pixel_representation == 1:
+    stream_bits = 8 if frame.dtype.itemsize == 1 else 12
+    if not is_lossy or runner.pixel_representation == 1 or runner.bits_stored >= stream_bits:
         return frame
     clipped: NDArray[Any] = frame.clip(max=2**runner.bits_stored - 1)
     return clipped

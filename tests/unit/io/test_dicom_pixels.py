@@ -112,6 +112,28 @@ def test_an_exact_window_is_inverted_about_its_centre(tmp_path):
     assert found.window == (4095 * 2 + 2 * 10 - 1000, 800)
 
 
+def a_voi_table(first, entries):
+    table = Dataset()
+    table.LUTDescriptor = [len(entries), first, 16]
+    table.LUTData = entries
+    table["LUTDescriptor"].VR, table["LUTData"].VR = "US", "US"
+    return Sequence([table])
+
+
+def test_a_voi_table_is_the_window_that_it_covers(tmp_path):
+    found = load(tmp_path, VOILUTSequence=a_voi_table(100, [0] * 50))
+
+    # PS3.3 C.11.2.1.2: lowest up to centre - 0.5 - (width - 1) / 2, highest beyond the other end.
+    centre, width = found.window
+    assert (100.0, 149.0) == (centre - 0.5 - (width - 1) / 2, centre - 0.5 + (width - 1) / 2)
+
+
+def test_a_window_outranks_a_voi_table(tmp_path):
+    tags = {"WindowCenter": "40", "WindowWidth": "80"}
+
+    assert load(tmp_path, VOILUTSequence=a_voi_table(100, [0] * 50), **tags).window == (40, 80)
+
+
 def test_an_inverse_presentation_inverts_once(tmp_path):
     both = {"PhotometricInterpretation": "MONOCHROME1", "PresentationLUTShape": "INVERSE"}
 
