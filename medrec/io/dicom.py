@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydicom.charset import python_encoding
 from pydicom.multival import MultiValue
+from pydicom.tag import Tag
 from pydicom.uid import UID
 
 from medrec.domain.codes import Note, NoteCode, ReasonCode
@@ -22,6 +23,7 @@ from medrec.io.dicom_pixels import (
     read_pixel_spec,
     read_window,
 )
+from medrec.io.plain_dicom import read_plain_head
 from medrec.io.sequence import MrTags, tell_sequence
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ _KEYWORDS = (
     "BitsStored", "HighBit", "PixelRepresentation", "BurnedInAnnotation", "WindowCenter",
     "WindowWidth", "PresentationLUTShape", "SharedFunctionalGroupsSequence",
 )  # fmt: skip
+_TAGS = frozenset(int(Tag(keyword)) for keyword in _KEYWORDS)
 _UID = re.compile(r"[0-9.]{1,64}")
 _LOCALIZER = re.compile(
     r"\b(locali[sz]ers?|scouts?|survey|surview|topogram|(3|three) ?plane|aahead)\b"
@@ -63,7 +66,21 @@ def read_dicom_header(file: FoundFile) -> ImageHeader:
         SkippedFileError: An object that shows no patient (a report, a plan, a segmentation).
         OSError: The file can't be opened.
     """
-    head = read_head(file.path, _KEYWORDS)
+    return _from_head(file, read_head(file.path, _KEYWORDS))
+
+
+def read_plain_dicom_header(file: FoundFile) -> ImageHeader | None:
+    """Read one ordinary image's header in one go; None for any file that isn't plain DICOM.
+
+    Raises:
+        ScanError: As `read_dicom_header`.
+        OSError: The file can't be opened.
+    """
+    head = read_plain_head(file.path, _TAGS)
+    return None if head is None else _from_head(file, head)
+
+
+def _from_head(file: FoundFile, head: DicomHead) -> ImageHeader:
     with dicom_errors():
         _check_picture(head)
         uids = {keyword: _uid(head.dataset, keyword) for keyword in _UIDS}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -125,6 +126,7 @@ def check_pixel_size(spec: PixelSpec, pixels: PixelElement) -> None:
         raise RefusedScanError(ReasonCode.TOO_LARGE, detail)
 
 
+@lru_cache(maxsize=1024)  # the slices of a series ask the same
 def check_syntax(syntax: UID, spec: PixelSpec) -> None:
     """Refuse a transfer syntax that no installed decoder reads (`unsupported_syntax`)."""
     if syntax in jpeg_decoder.SYNTAXES:
@@ -267,7 +269,8 @@ def _decode(dataset: FileDataset, spec: PixelSpec, *, plugin: str) -> NDArray[An
         raise RefusedScanError(ReasonCode.DECODE_ERROR, "the pixels can't be decoded") from error
 
 
-def _contradictions(spec: PixelSpec, high_bit: int) -> list[str]:
+@lru_cache(maxsize=1024)  # the slices of a series ask the same
+def _contradictions(spec: PixelSpec, high_bit: int) -> tuple[str, ...]:
     samples = 3 if spec.photometric in _COLOUR else 1
     checks = {
         f"{spec.rows} rows by {spec.columns} columns": min(spec.rows, spec.columns) < 1,
@@ -284,7 +287,7 @@ def _contradictions(spec: PixelSpec, high_bit: int) -> list[str]:
         ),
         f"{spec.samples} samples a pixel where its kind has {samples}": spec.samples != samples,
     }
-    return [problem for problem, is_wrong in checks.items() if is_wrong]
+    return tuple(problem for problem, is_wrong in checks.items() if is_wrong)
 
 
 def _lut_maximum(modality: Dataset) -> float:

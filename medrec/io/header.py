@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 from medrec.domain.codes import ReasonCode
 from medrec.domain.modality import FileFormat
 from medrec.errors import FailedScanError, RefusedScanError, ScanError, SkippedFileError
-from medrec.io.dicom import read_dicom_header
+from medrec.io.dicom import read_dicom_header, read_plain_dicom_header
 from medrec.io.discover import FoundFile, is_regular_file, sniff
 from medrec.io.nifti import read_nifti_header
 from medrec.io.raster import read_raster_header
@@ -35,6 +35,9 @@ def read_header(file: FoundFile) -> ImageHeader:
     try:
         if not is_regular_file(file.path):
             raise _not_regular(file)
+        plain = read_plain_dicom_header(file)
+        if plain is not None:
+            return plain
         match sniff(file.path):
             case FileFormat.DICOM:
                 return read_dicom_header(file)

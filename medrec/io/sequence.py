@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from medrec.domain.modality import Sequence
 
@@ -42,6 +43,7 @@ class MrTags:
         return (self.contrast_agent or "").strip().lower() not in _NO_AGENT
 
 
+@lru_cache(maxsize=1024)  # the slices of a series ask the same
 def tell_sequence(tags: MrTags) -> Sequence | None:
     """Tell the sequence; None where neither words nor times are clear.
 
