@@ -13,7 +13,7 @@ from medrec.errors import FailedScanError, RefusedScanError
 from medrec.io.dicom_volume import load_dicom
 from medrec.io.discover import FoundFile, sniff
 from medrec.io.header import read_header
-from medrec.io.index import index_scans
+from medrec.io.index import open_index
 from medrec.io.nifti import load_nifti, load_nifti_mask
 from medrec.io.raster import load_raster, load_raster_mask
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from medrec.domain.geometry import Geometry
+    from medrec.domain.series import ScanIndex
     from medrec.domain.volume import Volume
 
 
@@ -55,7 +56,8 @@ def load_file(path: Path) -> Volume:
         ScanError: What a file of it is refused for; a folder of several series (`not_selected`).
     """
     if path.is_dir():
-        return load_volume(_only_series(path))
+        with open_index(path, patient_key=PatientKey) as index:
+            return load_volume(_only_series(index))
     return load_volume(Series((read_header(FoundFile(path=path, source=path.name)),)))
 
 
@@ -76,18 +78,17 @@ def load_mask(path: Path) -> tuple[NDArray[np.bool_], Geometry | None]:
                 raise RefusedScanError(ReasonCode.NOT_AN_IMAGE, "a mask is NIfTI or PNG")
 
 
-def _only_series(folder: Path) -> Series:
-    index = index_scans(folder, patient_key=PatientKey)
+def _only_series(index: ScanIndex) -> Series:
     for record in index.records:
         if record.status is FileStatus.REFUSED:
             raise RefusedScanError(record.code, f"{record.path}: {record.detail}")
         if record.status is FileStatus.FAILED:
             raise FailedScanError(record.code, f"{record.path}: {record.detail}")
-    found = [series for case in index.cases for series in case.series]
-    if len(found) != 1:
-        detail = f"the folder holds {len(found)} series, where one is wanted"
+    count = sum(len(case.series) for case in index.cases)
+    if count != 1:
+        detail = f"the folder holds {count} series, where one is wanted"
         raise RefusedScanError(ReasonCode.NOT_SELECTED, detail)
-    return found[0]
+    return next(series for case in index.cases for series in case.series)
 
 
 @contextmanager

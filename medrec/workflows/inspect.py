@@ -5,21 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from tempfile import TemporaryFile
+from textwrap import indent
+from typing import TYPE_CHECKING, Any, TextIO
 
 from medrec.domain.ids import to_patient_key
+from medrec.domain.series import FileRecord
 from medrec.errors import ScanError
 from medrec.inference.gate import check_header, check_volume
-from medrec.io.index import index_scans
+from medrec.io.counted import Counted
+from medrec.io.index import open_index
 from medrec.io.loading import load_volume
 from medrec.io.patient_key import load_key
 from medrec.package.package import open_package
 from medrec.package.store import find_model
 
 if TYPE_CHECKING:
-    from medrec.domain.series import FileRecord, Series
+    from medrec.domain.series import ScanIndex, Series
     from medrec.domain.volume import Volume
     from medrec.package.contract import InputContract
 
@@ -40,10 +46,15 @@ class SeriesReport:
 
 @dataclass(frozen=True, slots=True)
 class InspectReport:
-    """All series of a folder, and the files that belong to none."""
+    """All series of a folder, and the files that belong to none.
 
-    series: tuple[SeriesReport, ...]
-    other_files: tuple[FileRecord, ...]
+    Both can be counted and gone through again; `open_report` leaves them on disk.
+    """
+
+    series: Collection[SeriesReport]
+    other_files: Collection[FileRecord]
+    case_count: int
+    is_decoded: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `--json`."""
@@ -52,22 +63,31 @@ class InspectReport:
             "other_files": json.loads(json.dumps([asdict(record) for record in self.other_files])),
         }
 
-    def series_rows(self) -> list[list[str]]:
-        """The table of series."""
-        rows = [[str(value) for value in asdict(one).values()] for one in self.series]
-        has_decoded = any(one.decoded for one in self.series)
-        return rows if has_decoded else [row[:-1] for row in rows]
+    def json_lines(self) -> Iterator[str]:
+        """`to_json` as indented text, line by line: of a large folder it is never held whole."""
+        yield "{"
+        yield from _json_list("series", self.series, end=",")
+        yield from _json_list("other_files", self.other_files, end="")
+        yield "}"
 
-    def file_rows(self) -> list[list[str]]:
+    def series_rows(self) -> Iterator[list[str]]:
+        """The table of series."""
+        for one in self.series:
+            row = [str(value) for value in asdict(one).values()]
+            yield row if self.is_decoded else row[:-1]
+
+    def file_rows(self) -> Iterator[list[str]]:
         """The table of files that belong to no series."""
-        return [[r.path, r.status, r.code, r.detail] for r in self.other_files]
+        for record in self.other_files:
+            yield [record.path, record.status, record.code, record.detail]
 
     def summary(self) -> str:
         """One line of counts."""
-        cases = len({one.case for one in self.series})
         other = Counter(str(record.status) for record in self.other_files)
         counts = ", ".join(f"{count} {status}" for status, count in sorted(other.items()))
-        return f"{cases} cases, {len(self.series)} series; other files: {counts or 'none'}"
+        return (
+            f"{self.case_count} cases, {len(self.series)} series; other files: {counts or 'none'}"
+        )
 
 
 def inspect(
@@ -78,20 +98,64 @@ def inspect(
     Raises:
         MedrecError: Scans or model that aren't there.
     """
+    with open_report(scans, rules=rules, decode=decode) as report:
+        return replace(report, series=tuple(report.series), other_files=tuple(report.other_files))
+
+
+@contextmanager
+def open_report(
+    scans: str | Path, *, rules: str | Path | None = None, decode: bool = False
+) -> Iterator[InspectReport]:
+    """The same for a folder of any size: the report lies on disk until the context ends.
+
+    Raises:
+        MedrecError: Scans or model that aren't there.
+    """
     contract = open_package(find_model(rules)).manifest.input if rules else None
     key = load_key()
-    index = index_scans(Path(scans), patient_key=lambda patient: to_patient_key(patient, key=key))
-    reports = [
-        _describe(case.id, series, contract, decode=decode)
-        for case in index.cases
-        for series in case.series
-    ]
-    left_out = [
-        _row(case.id, series, f"skipped: {reason.code} ({reason.detail})")
-        for case in index.cases
-        for series, reason in case.left_out
-    ]
-    return InspectReport((*reports, *left_out), index.records)
+    with (
+        open_index(
+            Path(scans), patient_key=lambda patient: to_patient_key(patient, key=key)
+        ) as index,
+        TemporaryFile("w+", encoding="utf-8", prefix="medrec-") as file,
+    ):
+        count = 0
+        for report in _reports(index, contract, decode=decode):
+            file.write(json.dumps(asdict(report)) + "\n")
+            count += 1
+        series = Counted(count, lambda: _read_reports(file))
+        yield InspectReport(series, index.records, len(index.cases), is_decoded=decode)
+
+
+def _reports(
+    index: ScanIndex, contract: InputContract | None, *, decode: bool
+) -> Iterator[SeriesReport]:
+    for case in index.cases:
+        for series in case.series:
+            yield _describe(case.id, series, contract, decode=decode)
+    for case in index.cases:
+        for series, reason in case.left_out:
+            yield _row(case.id, series, f"skipped: {reason.code} ({reason.detail})")
+
+
+def _read_reports(file: TextIO) -> Iterator[SeriesReport]:
+    file.seek(0)
+    for line in file:
+        yield SeriesReport(**json.loads(line))
+
+
+def _json_list(
+    name: str, things: Collection[SeriesReport | FileRecord], *, end: str
+) -> Iterator[str]:
+    """A member of an object, laid out as `json.dumps(indent=2)` does."""
+    if not things:
+        yield f'  "{name}": []{end}'
+        return
+    yield f'  "{name}": ['
+    for number, thing in enumerate(things, start=1):
+        text = indent(json.dumps(asdict(thing), indent=2), "    ")
+        yield text if number == len(things) else text + ","
+    yield f"  ]{end}"
 
 
 def _describe(

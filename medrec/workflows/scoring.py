@@ -41,7 +41,7 @@ def find_cases(references: Iterable[Reference], *, root: Path) -> tuple[Case, ..
     problems += [f"{r.path}: {r.code or r.status}: {r.detail}" for r in index.records]
     if problems:
         raise ManifestError(str(root), problems)
-    return index.cases
+    return tuple(index.cases)
 
 
 def _nobody(_: str) -> PatientKey:
