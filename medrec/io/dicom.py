@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pydicom.charset import python_encoding
@@ -23,6 +24,7 @@ from medrec.io.dicom_pixels import (
     read_pixel_spec,
     read_window,
 )
+from medrec.io.dicom_twins import SharedAnswers
 from medrec.io.plain_dicom import read_plain_head
 from medrec.io.sequence import MrTags, tell_sequence
 
@@ -77,7 +79,32 @@ def read_plain_dicom_header(file: FoundFile) -> ImageHeader | None:
         OSError: The file can't be opened.
     """
     head = read_plain_head(file.path, _TAGS)
-    return None if head is None else _from_head(file, head)
+    if head is None:
+        return None
+    key = _OF_NEIGHBOURS.key(head)
+    neighbour = _OF_NEIGHBOURS.get(key)
+    if neighbour is not None:
+        with dicom_errors():
+            return replace(neighbour, path=file.path, source=file.source, **_own(head.dataset))
+    header = _from_head(file, head)
+    _OF_NEIGHBOURS.keep(key, header)
+    return header
+
+
+def _own(dataset: Dataset) -> dict[str, Any]:
+    """The fields in which the slices of a series differ; they hang on `_OWN_KEYWORDS` alone."""
+    return {
+        "sop_uid": _uid(dataset, "SOPInstanceUID"),
+        "position_lps_mm": _triple(numbers_of(dataset, "ImagePositionPatient", 3)),
+        "instance_number": _integer(dataset, "InstanceNumber"),
+        "window": read_window(dataset),
+    }
+
+
+_OWN_KEYWORDS = (
+    "SOPInstanceUID", "ImagePositionPatient", "InstanceNumber", "WindowCenter", "WindowWidth",
+)  # fmt: skip
+_OF_NEIGHBOURS: SharedAnswers[ImageHeader] = SharedAnswers(_OWN_KEYWORDS)
 
 
 def _from_head(file: FoundFile, head: DicomHead) -> ImageHeader:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from medrec.io.discover import FoundFile
 
 _HEADERS = TypeAdapter(ImageHeader)
+_APART = {"path", "patient_id"}
 
 
 class HeaderRow(NamedTuple):
@@ -55,7 +56,7 @@ def to_row(header: ImageHeader) -> HeaderRow:
         study=header.study_uid or header.identity,
         identity=header.identity,
         patient_id=header.patient_id,
-        facts=_HEADERS.dump_json(header, exclude={"path", "patient_id"}).decode(),
+        facts=_HEADERS.dump_json(header, exclude=_APART).decode(),
     )
 
 

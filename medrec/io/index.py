@@ -37,8 +37,9 @@ def open_index(scans: Path, *, patient_key: Callable[[str], PatientKey]) -> Iter
         workspace = Path(folder)
         store = HeaderStore(workspace / "index.sqlite", patient_key=patient_key)
         with closing(store):
-            with _disk_errors():
-                for row in read_rows(_find(scans, workspace / "unpacked")):
+            found = _find(scans, workspace / "unpacked")
+            with _disk_errors(), closing(read_rows(found)) as rows:
+                for row in rows:
                     store.add(row)
                 index = group_stored(store)
             yield index

@@ -32,7 +32,7 @@ class PickedElements:
     A value is decoded by pydicom itself when it is asked for. Most values are those of the file
     before, so that decoding is mostly remembering. What hangs on other elements (sequences,
     ambiguous and private VRs), and every attribute that is not known here, is left to a pydicom
-    Dataset made of the same bytes.
+    Dataset made of the same bytes. `stored` are the elements as they are in the file, by tag.
     """
 
     def __init__(
@@ -44,8 +44,8 @@ class PickedElements:
         encodings: tuple[str, ...],
     ) -> None:
         self.preamble = preamble
-        self.file_meta = _file_meta(syntax)
-        self._elements = elements
+        self.syntax = syntax
+        self.stored = elements
         self._is_implicit = bool(syntax.is_implicit_VR)
         self._encodings = encodings
         self._known = _values_known(encodings, _is_implicit=self._is_implicit)
@@ -55,7 +55,7 @@ class PickedElements:
         tag = tag_of(key) if isinstance(key, str) else None
         if tag is None:
             return self.whole.get(key, default)
-        element = self._elements.get(tag)
+        element = self.stored.get(tag)
         if element is None:
             return default
         try:
@@ -65,30 +65,35 @@ class PickedElements:
 
     def __contains__(self, key: Any) -> bool:  # noqa: ANN401 (as pydicom's)
         if isinstance(key, str):
-            return tag_of(key) in self._elements
+            return tag_of(key) in self.stored
         return key in self.whole
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (as pydicom's)
         tag = tag_of(name)
         if tag is None:
             return getattr(self.whole, name)
-        if tag not in self._elements:
+        if tag not in self.stored:
             message = f"no element {name}"
             raise AttributeError(message)
-        return self._value(tag, self._elements[tag])
+        return self._value(tag, self.stored[tag])
 
     @cached_property
     def whole(self) -> Dataset:
         """A pydicom Dataset of the same elements."""
         raw: dict[BaseTag, DataElement | RawDataElement] = {
             BaseTag(tag): _to_raw(tag, element, is_implicit=self._is_implicit)
-            for tag, element in self._elements.items()
+            for tag, element in self.stored.items()
         }
         dataset = Dataset(raw, parent_encoding=default_encoding)
         dataset.set_original_encoding(
             self._is_implicit, is_little_endian=True, character_encoding=list(self._encodings)
         )
         return dataset
+
+    @property
+    def file_meta(self) -> FileMetaDataset:
+        """The transfer syntax, which is all that is kept of the file meta group."""
+        return _file_meta(self.syntax)
 
     def _value(self, tag: int, element: StoredElement) -> Any:  # noqa: ANN401 (as pydicom's)
         key = tag, element

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from dicom_factory import a_stack, save_stack
+
+from medrec.domain.series import FileRecord, FileStatus
+from medrec.io import header_readers
+from medrec.io.discover import FoundFile, discover
+from medrec.io.header_readers import read_rows
+from medrec.io.header_rows import read_row
+
+SLICES = 140
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A stack, files that are no images, and a name that is no Unicode."""
+    folder = tmp_path_factory.mktemp("scans")
+    save_stack(a_stack(np.zeros((4, 3, SLICES), np.uint16)), folder / "head")
+    (folder / "junk.txt").write_bytes(b"x")
+    (folder / "bad\udcff\n.dcm").write_bytes(b"x")
+    return folder
+
+
+def test_many_readers_read_what_one_reads(folder):
+    alone = sorted(read_rows(discover(folder), readers=0), key=str)
+
+    assert SLICES + 2 == len(alone)
+    assert alone == sorted(read_rows(discover(folder), readers=2, alone=0), key=str)
+
+
+def slowly(files):
+    """Files that are found so slowly that a reader gets to work."""
+    for number, file in enumerate(files):
+        if number % 10 == 0:
+            time.sleep(0.2)
+        yield file
+
+
+def test_other_processes_do_read(folder, monkeypatch):
+    read_here = []
+
+    def read(file):
+        read_here.append(file)
+        return read_row(file)
+
+    monkeypatch.setattr(header_readers, "read_row", read)
+    monkeypatch.setattr(header_readers, "_FILES_AT_ONCE", 8)
+
+    rows = list(read_rows(slowly(discover(folder)), readers=1, alone=0))
+
+    assert SLICES + 2 == len(rows)
+    assert len(read_here) < len(rows)
+
+
+def test_what_a_dead_reader_leaves_is_read_here(folder, monkeypatch):
+    monkeypatch.setattr(header_readers.sys, "executable", "/bin/false")
+
+    rows = list(read_rows(discover(folder), readers=2, alone=0))
+
+    assert sorted(read_rows(discover(folder), readers=0), key=str) == sorted(rows, key=str)
+
+
+def test_a_record_among_the_files_is_passed_on(tmp_path):
+    record = FileRecord("a.zip", FileStatus.REFUSED, None, "unsafe_archive", "a link")
+    (tmp_path / "b").write_bytes(b"x")
+
+    rows = list(read_rows([record, FoundFile(tmp_path / "b", "b")]))
+
+    assert ["a.zip", "b"] == [row.path for row in rows]
+    assert record == rows[0]
+
+
+def test_no_process_is_left_when_reading_ends_early(folder):
+    rows = read_rows(slowly(discover(folder)), readers=1, alone=0)
+    next(rows)
+
+    rows.close()  # a pipe or a process left behind would be a warning, and so an error
