@@ -98,7 +98,7 @@ def _walk(folder: Path, root: Path) -> Iterator[FoundFile]:
         if name in folders:
             yield from _walk(path, root)
         else:
-            yield FoundFile(path=path, source=f"{prefix}{_to_source(Path(name))}")
+            yield FoundFile(path=path, source=prefix + _to_text(name))
 
 
 def _names_in(folder: Path) -> tuple[list[str], set[str]]:
@@ -113,7 +113,11 @@ def _names_in(folder: Path) -> tuple[list[str], set[str]]:
 
 
 def _to_source(path: Path) -> str:
-    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
+    return _to_text(path.as_posix())
+
+
+def _to_text(path: str) -> str:
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _is_dicom(head: bytes) -> bool:

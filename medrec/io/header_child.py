@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from medrec.domain.series import FileRecord, FileStatus
 from medrec.io.discover import FoundFile
-from medrec.io.header_rows import HeaderRow, read_row
+from medrec.io.header_rows import HeaderRow, read_rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +50,7 @@ def main() -> None:
     answers.flush()
     for line in sys.stdin.buffer:
         files = [FoundFile(Path(path), source) for path, source in json.loads(line)]
-        answers.write(_to_line([read_row(file) for file in files]))
+        answers.write(_to_line(read_rows_of(files)))
         answers.flush()
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 from medrec.domain.series import FileRecord
 from medrec.io.header_child import answer_of, question_for
-from medrec.io.header_rows import read_row
+from medrec.io.header_rows import read_rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -58,7 +58,7 @@ def read_rows(
             for reader in crew:
                 yield from reader.answers()
             if not any(reader.ask(chunk) for reader in crew):
-                yield from map(read_row, chunk)
+                yield from read_rows_of(chunk)
         for reader in crew:
             yield from reader.answers(wait=True)
 
@@ -108,7 +108,7 @@ class _Reader:
         """What has been answered by now, or, if asked to wait, all that was asked."""
         while any(self._asked) if wait else self._has_answer():
             files = self._asked.pop(0)
-            yield from self._next_answer() or map(read_row, files)
+            yield from self._next_answer() or read_rows_of(files)
 
     def _next_answer(self) -> list[HeaderRow | FileRecord]:
         """The rows of the oldest question; none where the reader died over it."""

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import TypeAdapter
+from pydantic_core import PydanticSerializationError
 
 from medrec.domain.series import FileRecord, FileStatus, ImageHeader
 from medrec.errors import FailedScanError, ScanError, SkippedFileError
+from medrec.io.dicom_file import silence
 from medrec.io.header import read_header
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from medrec.io.discover import FoundFile
 
 _HEADERS = TypeAdapter(ImageHeader)
-_APART = {"path", "patient_id"}
+_APART = {"patient_id"}
 
 
 class HeaderRow(NamedTuple):
@@ -46,6 +50,12 @@ def read_row(file: FoundFile) -> HeaderRow | FileRecord:
         return to_record(file.source, error)
 
 
+def read_rows_of(files: Iterable[FoundFile]) -> list[HeaderRow | FileRecord]:
+    """Read the headers of several files."""
+    with silence():
+        return [read_row(file) for file in files]
+
+
 def to_row(header: ImageHeader) -> HeaderRow:
     """Write a header as text; `to_header` reads it."""
     return HeaderRow(
@@ -56,13 +66,21 @@ def to_row(header: ImageHeader) -> HeaderRow:
         study=header.study_uid or header.identity,
         identity=header.identity,
         patient_id=header.patient_id,
-        facts=_HEADERS.dump_json(header, exclude=_APART).decode(),
+        facts=_to_facts(header),
     )
+
+
+def _to_facts(header: ImageHeader) -> str:
+    try:
+        return _HEADERS.dump_json(header, exclude=_APART).decode()
+    except PydanticSerializationError:  # a path that is no Unicode
+        return _HEADERS.dump_json(replace(header, path=Path()), exclude=_APART).decode()
 
 
 def to_header(path: str, facts: str) -> ImageHeader:
     """The header that a row was written from, without its PatientID."""
-    return _HEADERS.validate_python({**json.loads(facts), "path": Path(path)})
+    header = _HEADERS.validate_json(facts)
+    return header if os.fspath(header.path) == path else replace(header, path=Path(path))
 
 
 def to_record(source: str, error: ScanError) -> FileRecord:

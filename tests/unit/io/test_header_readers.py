@@ -10,7 +10,7 @@ from medrec.domain.series import FileRecord, FileStatus
 from medrec.io import header_readers
 from medrec.io.discover import FoundFile, discover
 from medrec.io.header_readers import read_rows
-from medrec.io.header_rows import read_row
+from medrec.io.header_rows import read_rows_of
 
 SLICES = 140
 
@@ -43,11 +43,11 @@ def slowly(files):
 def test_other_processes_do_read(folder, monkeypatch):
     read_here = []
 
-    def read(file):
-        read_here.append(file)
-        return read_row(file)
+    def read(files):
+        read_here.extend(files)
+        return read_rows_of(files)
 
-    monkeypatch.setattr(header_readers, "read_row", read)
+    monkeypatch.setattr(header_readers, "read_rows_of", read)
     monkeypatch.setattr(header_readers, "_FILES_AT_ONCE", 8)
 
     rows = list(read_rows(slowly(discover(folder)), readers=1, alone=0))
