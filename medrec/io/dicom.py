@@ -24,7 +24,7 @@ from medrec.io.dicom_pixels import (
     read_pixel_spec,
     read_window,
 )
-from medrec.io.dicom_twins import SharedAnswers
+from medrec.io.neighbours import Neighbours
 from medrec.io.plain_dicom import read_plain_head
 from medrec.io.sequence import MrTags, tell_sequence
 
@@ -81,13 +81,13 @@ def read_plain_dicom_header(file: FoundFile) -> ImageHeader | None:
     head = read_plain_head(file.path, _TAGS)
     if head is None:
         return None
-    key = _OF_NEIGHBOURS.key(head)
-    neighbour = _OF_NEIGHBOURS.get(key)
+    key = _NEIGHBOURS.key(head)
+    neighbour = _NEIGHBOURS.get(key)
     if neighbour is not None:
         with dicom_errors():
             return replace(neighbour, path=file.path, source=file.source, **_own(head.dataset))
     header = _from_head(file, head)
-    _OF_NEIGHBOURS.keep(key, header)
+    _NEIGHBOURS.keep(key, header)
     return header
 
 
@@ -104,7 +104,7 @@ def _own(dataset: Dataset) -> dict[str, Any]:
 _OWN_KEYWORDS = (
     "SOPInstanceUID", "ImagePositionPatient", "InstanceNumber", "WindowCenter", "WindowWidth",
 )  # fmt: skip
-_OF_NEIGHBOURS: SharedAnswers[ImageHeader] = SharedAnswers(_OWN_KEYWORDS)
+_NEIGHBOURS: Neighbours[ImageHeader] = Neighbours(_OWN_KEYWORDS)
 
 
 def _from_head(file: FoundFile, head: DicomHead) -> ImageHeader:

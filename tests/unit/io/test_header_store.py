@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -72,3 +74,24 @@ def test_cases_can_be_counted_and_gone_through_again_and_side_by_side(store):
     assert list(index.cases) == list(index.cases)
     assert all(one == other for one, other in zip(index.cases, index.cases, strict=True))
     assert next(iter(index.cases)) in index.cases
+
+
+def peak_bytes(count):
+    """The most that Python holds while so many studies are stored and handed out."""
+    template = to_row(a_header())
+    tracemalloc.start()
+    with closing(HeaderStore(None, patient_key=PatientKey)) as store:
+        for number in range(count):
+            uid = f"1.9.{number}"
+            store.add(template._replace(source=uid, image=uid, study=uid, patient_id=uid))
+        seen = sum(1 for _ in group_stored(store).cases)
+        peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert count == seen
+    return peak
+
+
+def test_more_studies_take_no_more_memory():
+    peak_bytes(1000)  # what is remembered of values fills up once
+
+    assert 1.2 * peak_bytes(2000) > peak_bytes(8000)

@@ -20,7 +20,7 @@ _MOST_KEPT = 256
 _LONGEST_KEPT_BYTES = 1 << 14
 
 
-class SharedAnswers(Generic[T]):
+class Neighbours(Generic[T]):
     """What was made of a head, to be found by another head with the same elements.
 
     Args:
