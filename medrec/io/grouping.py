@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from medrec.domain.series import ImageHeader
     from medrec.io.header_store import StoredCase, Twin
 
+SAME_AS = "same as "
+"""What the detail of a copy begins with; the original's path follows."""
+
 _STACKED = {Modality.MR, Modality.CT, Modality.PT, Modality.NM}
 _PROJECTIONS = {Modality.CR, Modality.DX, Modality.MG, Modality.RF, Modality.XA}
 _COSINE_TOLERANCE = 0.01
@@ -69,7 +72,7 @@ def _settle_twins(
     """Keep the first of equal files; refuse different images that carry one UID, all of them."""
     original = next(twins())
     if original.format != FileFormat.DICOM or _all_equal(twins(), digest):
-        detail = f"same as {original.source}"
+        detail = SAME_AS + original.source
         for copy in islice(twins(), 1, None):
             record = FileRecord(copy.source, FileStatus.DUPLICATE, None, "", detail)
             store.add_record(record, original=original)

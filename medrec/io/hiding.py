@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from medrec.domain.series import ScanIndex
 from medrec.io.counted import changed
+from medrec.io.grouping import SAME_AS
 
 if TYPE_CHECKING:
     from medrec.domain.series import Case, FileRecord, Series
@@ -45,4 +46,7 @@ def _hide_series(series: Series) -> Series:
 
 
 def _hide_record(record: FileRecord) -> FileRecord:
-    return replace(record, path=hidden(record.path))
+    detail = record.detail
+    if detail.startswith(SAME_AS):
+        detail = SAME_AS + hidden(detail.removeprefix(SAME_AS))
+    return replace(record, path=hidden(record.path), detail=detail)
