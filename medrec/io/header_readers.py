@@ -131,7 +131,8 @@ def _chunks(files: Iterable[FoundFile | FileRecord]) -> Iterator[list[FoundFile 
         if len(chunk) >= _FILES_AT_ONCE:
             yield chunk
             chunk = []
-    yield chunk
+    if chunk:
+        yield chunk
 
 
 def _spare_cores() -> int:
