@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
+from pydicom.tag import Tag
 from pydicom.uid import (
     CTImageStorage,
     DigitalXRayImageStorageForPresentation,
@@ -176,4 +177,70 @@ def _item(**tags: Any) -> Dataset:
     item = Dataset()
     for keyword, value in tags.items():
         setattr(item, keyword, Sequence([value]) if isinstance(value, Dataset) else value)
+    return item
+
+
+def an_enhanced(
+    stacks: list[tuple[NDArray[Any], dict[str, Any]]],
+    *,
+    spacing_mm: float = 4.0,
+    dimensions: tuple[str, ...] = (),
+    in_turn: bool = True,
+) -> Dataset:
+    """An Enhanced MR image of several stacks of one size, a frame of each in turn, or one by one.
+
+    Each stack is its voxels (columns, rows, slices) and what its frames say: `stack_id`, `time`
+    (TemporalPositionIndex), `echo` (ms), `b`, `gradient`, `frame_type`, `directions`, `slope`,
+    `index` (values of the `dimensions` named by keyword).
+    """
+    columns, rows, count = stacks[0][0].shape
+    frames, groups = [], []
+    order = [(index, stack) for index in range(count) for stack in stacks]
+    if not in_turn:
+        order = [(index, stack) for stack in stacks for index in range(count)]
+    for index, (voxels, facts) in order:
+        frames.append(np.ascontiguousarray(voxels[:, :, index].T))
+        groups.append(_frame_item(index, spacing_mm, facts))
+    image = an_image(frames[0], SOPClassUID=EnhancedMRImageStorage, NumberOfFrames=len(frames))
+    image.Rows, image.Columns = rows, columns
+    image.PixelData = np.stack(frames).tobytes()
+    measures = _item(
+        PixelSpacing=["0.75", "0.5"],
+        SliceThickness=str(spacing_mm),
+        SpacingBetweenSlices=str(spacing_mm),
+    )
+    image.SharedFunctionalGroupsSequence = Sequence([_item(PixelMeasuresSequence=measures)])
+    image.PerFrameFunctionalGroupsSequence = Sequence(groups)
+    if dimensions:
+        pointers = [_item(DimensionIndexPointer=Tag(keyword)) for keyword in dimensions]
+        image.DimensionIndexSequence = Sequence(pointers)
+    return image
+
+
+def _frame_item(index: int, spacing_mm: float, facts: dict[str, Any]) -> Dataset:
+    row, column = facts.get("directions", AXIAL)
+    position = np.array([1.0, 2.0, 3.0]) + index * spacing_mm * np.cross(row, column)
+    content = _item(StackID=facts.get("stack_id", "1"), InStackPositionNumber=index + 1)
+    if "time" in facts:
+        content.TemporalPositionIndex = facts["time"]
+    if "index" in facts:
+        content.DimensionIndexValues = [index + 1, *facts["index"]]
+    item = _item(
+        FrameContentSequence=content,
+        PlanePositionSequence=_item(ImagePositionPatient=decimals(position)),
+        PlaneOrientationSequence=_item(ImageOrientationPatient=decimals([*row, *column])),
+    )
+    if "echo" in facts:
+        item.MREchoSequence = Sequence([_item(EffectiveEchoTime=facts["echo"])])
+    if "b" in facts:
+        diffusion = _item(DiffusionBValue=facts["b"])
+        if "gradient" in facts:
+            gradient = _item(DiffusionGradientOrientation=facts["gradient"])
+            diffusion.DiffusionGradientDirectionSequence = Sequence([gradient])
+        item.MRDiffusionSequence = Sequence([diffusion])
+    if "frame_type" in facts:
+        item.MRImageFrameTypeSequence = Sequence([_item(FrameType=facts["frame_type"])])
+    if "slope" in facts:
+        rescale = _item(RescaleSlope=facts["slope"], RescaleIntercept="0")
+        item.PixelValueTransformationSequence = Sequence([rescale])
     return item

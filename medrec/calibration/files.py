@@ -117,7 +117,7 @@ def read_calibration(path: Path) -> tuple[CalibrationEntry, ...]:
     """
     try:
         data = json.loads(_read(path))
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise _error(path, [f"is not JSON: {error}"]) from error
     records = _validate(path, data, _CalibrationFile).entries
     return _unique(
@@ -144,7 +144,7 @@ def read_operating_points(path: Path) -> tuple[OperatingPoint, ...]:
     """
     try:
         data = yaml.safe_load(_read(path))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise _error(path, [f"is not YAML: {error}"]) from error
     records = _validate(path, data, _PointsFile).points
     return _unique(

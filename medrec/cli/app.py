@@ -11,6 +11,7 @@ from medrec.cli import (
     calibrate,
     config,
     dataset,
+    deidentify,
     doctor,
     evaluate,
     inspect,
@@ -37,6 +38,7 @@ app.command("train")(reports_errors(train.command))
 app.command("calibrate")(reports_errors(calibrate.command))
 app.command("evaluate")(reports_errors(evaluate.command))
 app.command("report")(reports_errors(report.command))
+app.command("deidentify")(reports_errors(deidentify.command))
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")

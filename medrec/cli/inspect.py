@@ -14,7 +14,7 @@ from medrec.cli.options import AsJson
 def command(
     scans: Annotated[Path, typer.Argument(help="A folder of scans, or one file.")],
     rules: Annotated[
-        str | None, typer.Option("--rules", help="A model whose input contract selects series.")
+        str | None, typer.Option("--rules", help="A rules file, or a model: how series are chosen.")
     ] = None,
     decode: Annotated[
         bool, typer.Option("--decode", help="Read every image: shape, range and digest.")
@@ -29,8 +29,9 @@ def command(
             for line in report.json_lines():
                 say(line)
             return
-        columns = ["case", "source", "format", "modality", "sequence", "images", "verdict"]
-        show_table("Series", [*columns, *(["decoded"] if decode else [])], report.series_rows())
+        columns = ["case", "source", "format", "modality", "sequence", "images", "spacing"]
+        columns += ["verdict", "decoded"] if decode else ["verdict"]
+        show_table("Series", columns, report.series_rows())
         if report.other_files:
             show_table("Other files", ["path", "status", "code", "detail"], report.file_rows())
         say(report.summary())

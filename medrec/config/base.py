@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,6 +11,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from medrec.errors import ConfigError
+
+BAD_YAML = (yaml.YAMLError, ValueError, RecursionError)
+"""What PyYAML raises: ValueError on dates and numbers that are none, RecursionError on nesting."""
+
+_SHOWN = reprlib.Repr()
+# Aliases let a few lines of YAML stand for billions of values: none may be written out whole.
+_SHOWN.maxlevel, _SHOWN.maxstring, _SHOWN.maxother = 2, 80, 80
 
 
 class Schema(BaseModel):
@@ -41,7 +49,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(str(path), [f"can't be read: {error.strerror}"]) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except BAD_YAML as error:
         raise ConfigError(str(path), [f"is not YAML: {error}"]) from error
     if not isinstance(data, dict):
         raise ConfigError(str(path), ["must hold a mapping of keys to values"])
@@ -66,7 +74,7 @@ def _describe(problem: Mapping[str, Any]) -> str:
         return f"{key}: unknown key; `medrec config schema` lists the known ones"
     if problem["type"] == "missing":
         return f"{key}: is required and missing"
-    return f"{key}: {problem['msg']} (got {problem['input']!r})"
+    return f"{key}: {problem['msg']} (got {_SHOWN.repr(problem['input'])})"
 
 
 def apply_overrides(
@@ -106,6 +114,6 @@ def _set_one(data: dict[str, Any], text: str) -> str | None:
         data = child
     try:
         data[last] = yaml.safe_load(value)
-    except yaml.YAMLError:
+    except BAD_YAML:
         return f"""--set {text}: not a YAML value; put quotes around it: --set '{key}="{value}"'"""
     return None

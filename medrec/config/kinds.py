@@ -8,11 +8,13 @@ from typing import Any
 from medrec.config.base import Schema, read_yaml, validate
 from medrec.config.evaluation import EvaluateConfig
 from medrec.config.screening import ScreenConfig
+from medrec.config.selection import RulesConfig
 from medrec.config.training import TrainConfig
 from medrec.errors import ConfigError
 
 SCHEMAS: dict[str, type[Schema]] = {
     "evaluate": EvaluateConfig,
+    "rules": RulesConfig,
     "screen": ScreenConfig,
     "train": TrainConfig,
 }

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from medrec.config.base import Schema
+from medrec.config.selection import RulesSource
 
 
 class ScreenConfig(Schema):
@@ -19,3 +20,7 @@ class ScreenConfig(Schema):
     precision: Literal["32", "bf16"] = "32"
     heatmap: bool = True
     """Draw where the model looked (Grad-CAM) on the key slice."""
+    for_processing: Literal["refuse", "accept"] | None = None
+    """Films of raw detector values (FOR PROCESSING); None leaves it to the package's contract."""
+    rules: RulesSource | None = None
+    """Which series are judged: a file of `kind: rules`. None: the rules of the package, if any."""

@@ -11,6 +11,7 @@ from medrec.config.base import Schema
 from medrec.config.calibration import CalibrationConfig
 from medrec.config.model import ModelConfig
 from medrec.config.preprocess import AugmentConfig, PreprocessConfig
+from medrec.config.selection import RulesSource
 from medrec.domain.modality import Modality, Sequence
 
 
@@ -19,6 +20,8 @@ class ManifestData(Schema):
 
     kind: Literal["manifest"] = "manifest"
     manifest: Path
+    rules: RulesSource | None = None
+    """Which series of a DICOM folder counts: a file of `kind: rules`. The package carries them."""
 
 
 class MasksData(Schema):
@@ -49,6 +52,10 @@ class ScopeConfig(Schema):
     modality: list[Modality]
     body_part: list[str]
     sequence: list[Sequence] = []
+    view_position: list[str] | None = None
+    """Views of the films that it was trained on (PA, AP, CC, MLO ...); None accepts any."""
+    for_processing: Literal["refuse", "accept"] | None = None
+    """Accept films of raw detector values (FOR PROCESSING); None refuses them."""
     dimensionality: Literal["image", "volume"] = "volume"
     domain: Literal["clinical", "surrogate"] = "clinical"
     lesions: Literal["real", "planted"] = "real"

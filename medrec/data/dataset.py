@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from medrec.domain.finding import Label
     from medrec.domain.reference import Reference
     from medrec.domain.volume import Volume
+    from medrec.io.selection import Rules
     from medrec.preprocess.pipeline import ModelInput
 
     Prepare = Callable[[Volume], ModelInput]
@@ -75,6 +76,7 @@ def prepare_slices(
     root: Path,
     prepare: Prepare,
     labels: Sequence[Label],
+    rules: Rules | None = None,
     on_volume: Callable[[str], None] | None = None,
 ) -> SliceDataset:
     """Load each volume once, prepare its slices, keep those that the references name.
@@ -88,6 +90,7 @@ def prepare_slices(
         root: The manifest's folder.
         prepare: The model's own Preprocessor.
         labels: The columns of the targets.
+        rules: Which series of a DICOM folder counts, where it holds several.
         on_volume: Called with the path of each volume when it is done.
 
     Raises:
@@ -103,7 +106,7 @@ def prepare_slices(
     rows_in_all = 0
     for path, rows in by_path.items():
         try:
-            pictures, named, row_count = _prepare_file(root / path, rows, prepare)
+            pictures, named, row_count = _prepare_file(root / path, rows, prepare, rules)
         except (ScanError, ValueError) as error:
             problems.append(f"{path}: {error}")
             continue
@@ -124,7 +127,7 @@ def prepare_slices(
 
 
 def _prepare_file(
-    path: Path, rows: Sequence[Reference], prepare: Prepare
+    path: Path, rows: Sequence[Reference], prepare: Prepare, rules: Rules | None
 ) -> tuple[torch.Tensor, list[Reference], int]:
     """Pictures (n, 1, size, size) float16 and the row of each, and how many rows there were.
 
@@ -132,7 +135,7 @@ def _prepare_file(
         ScanError: The file can't be read or prepared.
         ValueError: A row names a slice that doesn't exist.
     """
-    volume = load_file(path)
+    volume = load_file(path, rules=rules)
     named = _rows_by_slice(rows, volume.slice_count)
     result = prepare(volume)
     shown = [place for place, number in enumerate(result.slices) if number in named]

@@ -40,6 +40,7 @@ class ReasonCode(StrEnum):
     UID_CONFLICT = "uid_conflict"
     OUT_OF_SCOPE = "out_of_scope"
     OUT_OF_DISTRIBUTION = "out_of_distribution"
+    IDENTIFIABLE = "identifiable"
     UNSAFE_ARCHIVE = "unsafe_archive"
     ARCHIVE_LIMIT = "archive_limit"
     IO = "io"
@@ -59,6 +60,7 @@ class NoteCode(StrEnum):
     POLARITY_NORMALISED = "polarity_normalised"
     NO_PHYSICAL_SIZE = "no_physical_size"
     BURNED_IN_ANNOTATION = "burned_in_annotation"
+    PARTLY_JUDGED = "partly_judged"
     DOMAIN_SHIFT = "domain_shift"
     EXAM_LEVEL_SURROGATE = "exam_level_surrogate"
 

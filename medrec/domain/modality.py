@@ -21,6 +21,10 @@ class Modality(StrEnum):
     OT = "OT"
 
 
+PROJECTIONS = frozenset({Modality.CR, Modality.DX, Modality.MG, Modality.RF, Modality.XA})
+"""X-ray shadows on a plane: an image of one is a film, and no slice of anything."""
+
+
 class Sequence(StrEnum):
     """The MR contrasts that the shipped models tell apart."""
 

@@ -10,18 +10,39 @@ from pathlib import Path
 from medrec.domain.codes import Note, Reason
 from medrec.domain.ids import CaseId, PatientKey
 from medrec.domain.modality import FileFormat, Modality, Sequence
+from medrec.domain.spacing import PixelSpacing
+
+
+@dataclass(frozen=True, slots=True)
+class FrameStack:
+    """Those frames of a multi-frame image that make one stack; `frames` count from 0 as stored."""
+
+    frames: tuple[int, ...]
+    position_lps_mm: tuple[float, float, float] | None = None
+    orientation: tuple[float, float, float, float, float, float] | None = None
+    echo_time_ms: float | None = None
+    temporal_position: int | None = None
+    b_value: float | None = None
+    image_type: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ImageHeader:
     """What one file says of itself, before a pixel is decoded.
 
+    `stamp` is the file's bytes and its time of change in ns when the header was read, by which a
+    file that changes afterwards is found out.
+
     An absent fact is None (unknown), never a mismatch. `source` is the path relative to the scanned
     folder, in POSIX form. `shape` is (columns, rows, frames) for DICOM and rasters, and the stored
     (i, j, k) for NIfTI. `position_lps_mm` is ImagePositionPatient (x, y, z) and `orientation` is
     ImageOrientationPatient's six cosines. `identity` is what a case is hashed from: the
     StudyInstanceUID, or the SHA-256 of the file's content. `patient_id` is held for grouping alone
-    and is never written.
+    and is never written. `b_value` is in s/mm². `patient_orientation` names the ways of a row and
+    of a column (L, R, A, P, H, F). `stacks` are those of a multi-frame file that holds several; a
+    header that stands for one of them has its `frames`, None means all. `image_type`
+    holds the values of ImageType in upper case; empty if unknown. `slice_count` is set where the
+    file alone is a volume whose slice axis is known.
     """
 
     path: Path
@@ -29,6 +50,7 @@ class ImageHeader:
     format: FileFormat
     identity: str
     shape: tuple[int, int, int]
+    stamp: tuple[int, int] | None = None
     modality: Modality | None = None
     sequence: Sequence | None = None
     body_part: str | None = None
@@ -50,6 +72,20 @@ class ImageHeader:
     echo_number: int | None = None
     echo_time_ms: float | None = None
     temporal_position: int | None = None
+    acquisition_number: int | None = None
+    image_type: tuple[str, ...] = ()
+    b_value: float | None = None
+    gradient_direction: tuple[float, float, float] | None = None
+    spacing: PixelSpacing | None = None
+    patient_orientation: tuple[str, ...] = ()
+    is_for_processing: bool = False
+    stacks: tuple[FrameStack, ...] = ()
+    frames: tuple[int, ...] | None = None
+    protocol_name: str | None = field(default=None, repr=False)
+    repetition_time_ms: float | None = None
+    inversion_time_ms: float | None = None
+    has_contrast_agent: bool | None = None
+    slice_count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +133,7 @@ class FileStatus(StrEnum):
     """How a file ended; every file of a folder ends in exactly one."""
 
     SCORED = "scored"
+    DEIDENTIFIED = "deidentified"
     REFUSED = "refused"
     FAILED = "failed"
     SKIPPED = "skipped"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medrec.config.selection import resolve_rules
 from medrec.inference.predictor import Predictor
 from medrec.inference.screener import Screener, ScreenSettings
+from medrec.io.build import build_rules
 from medrec.package.build import load_network, load_preprocessor
 
 if TYPE_CHECKING:
@@ -37,12 +40,17 @@ def build_screener(
     prevalence: float | None = None,
     config_digest: str = "",
 ) -> Screener:
-    """Make a screener from a verified package."""
+    """Make a screener from a verified package.
+
+    Series are chosen by the rules that the config names, else by those that the package carries.
+    """
     settings = ScreenSettings(
         operating_point=config.operating_point,
         modality=modality,
         prevalence=prevalence,
         heatmap=config.heatmap,
+        for_processing=config.for_processing,
         config_digest=config_digest,
+        rules=build_rules(resolve_rules(config.rules, folder=Path()) or package.manifest.rules),
     )
     return Screener(package, build_predictor(package, config, device=device), settings)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from medrec.domain.codes import Note, NoteCode, ReasonCode
+from medrec.domain.modality import PROJECTIONS
+from medrec.domain.terms import BODY_PARTS, known
 from medrec.errors import RefusedScanError
 
 if TYPE_CHECKING:
@@ -19,21 +22,30 @@ if TYPE_CHECKING:
 
 
 def check_header(
-    header: ImageHeader, contract: InputContract, *, modality: Modality | None = None
+    header: ImageHeader,
+    contract: InputContract,
+    *,
+    modality: Modality | None = None,
+    for_processing: str | None = None,
 ) -> tuple[Note, ...]:
     """Check the facts of a header; `modality` is the user's word for files that don't say theirs.
+
+    `for_processing` (refuse, accept) is the user's word on raw films, None leaves the contract's.
 
     An absent fact is unknown, never a mismatch: it is assumed to be the contract's, with a note.
 
     Raises:
         RefusedScanError: `out_of_scope`, naming the fact, what came and what was wanted.
     """
-    known = header.modality or modality
-    _check_fact("modality", known, contract.modality)
+    stated = header.modality or modality
+    _check_fact("modality", stated, contract.modality)
     _check_fact("body part", header.body_part, contract.body_part)
     _check_fact("sequence", header.sequence, contract.sequence)
+    _check_fact("view", header.view_position, contract.view_position)
+    if header.is_for_processing and (for_processing or contract.for_processing) == "refuse":
+        _refuse("intensities are raw detector values (FOR PROCESSING): send it FOR PRESENTATION")
     _check_dimensionality(header, contract)
-    return _assumptions(header, contract, known)
+    return _assumptions(header, contract, stated)
 
 
 def check_volume(volume: Volume, contract: InputContract) -> None:
@@ -50,11 +62,14 @@ def check_volume(volume: Volume, contract: InputContract) -> None:
 
 def _check_fact(name: str, value: str | None, accepted: Sequence[str]) -> None:
     if value is not None and accepted and value not in accepted:
-        _refuse(f"{name} is {value}, where the model was made for {', '.join(accepted)}")
+        # Whoever typed a name where the body part belongs must not meet it again in a report.
+        told = value if isinstance(value, StrEnum) else known(value, BODY_PARTS) or "another"
+        _refuse(f"{name} is {told}, where the model was made for {', '.join(accepted)}")
 
 
 def _check_dimensionality(header: ImageHeader, contract: InputContract) -> None:
-    is_volume = header.position_lps_mm is not None or header.shape[2] > 1
+    is_slice = header.position_lps_mm is not None and header.modality not in PROJECTIONS
+    is_volume = is_slice or header.shape[2] > 1
     if contract.dimensionality == "image" and is_volume:
         _refuse("a slice of a volume, where the model was made for single images")
 

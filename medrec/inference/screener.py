@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -13,11 +13,13 @@ import medrec
 from medrec.domain.codes import Note, NoteCode, Reason, ReasonCode
 from medrec.domain.finding import CasePrediction, CaseStatus, ImageFindings, Provenance
 from medrec.domain.series import FileRecord, FileStatus
+from medrec.domain.terms import BODY_PARTS, LATERALITIES, VIEWS, known, maker_of
 from medrec.errors import FailedScanError, ScanError
 from medrec.inference.explain import gradcam, to_source_pixels
 from medrec.inference.findings import decide, to_findings
 from medrec.inference.gate import check_header, check_volume
 from medrec.io.loading import load_volume
+from medrec.io.selection import describe_none, left_out_status, select
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,9 +28,10 @@ if TYPE_CHECKING:
 
     from medrec.domain.geometry import Geometry
     from medrec.domain.modality import Modality
-    from medrec.domain.series import Case, Series
+    from medrec.domain.series import Case, ImageHeader, Series
     from medrec.domain.volume import Volume
     from medrec.inference.predictor import Predictor, VolumeLogits
+    from medrec.io.selection import Rules
     from medrec.package.package import ModelPackage
 
 
@@ -40,7 +43,9 @@ class ScreenSettings:
     modality: Modality | None = None
     prevalence: float | None = None
     heatmap: bool = True
+    for_processing: str | None = None
     config_digest: str = ""
+    rules: Rules | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +83,9 @@ class _Scored:
     notes: tuple[Note, ...]
 
 
+_WEIGHT = (FileStatus.SCORED, FileStatus.FAILED, FileStatus.REFUSED, FileStatus.SKIPPED)
+
+
 class Screener:
     """Judges cases one after the other with one model."""
 
@@ -97,6 +105,7 @@ class Screener:
     def __call__(self, case: Case) -> CaseOutcome:
         """Screen a case; whatever is wrong with its scans ends in the outcome, not in an error."""
         started, clock = datetime.now(UTC), time.perf_counter()
+        case = select(case, self._settings.rules)
         scored: list[_Scored] = []
         problems: list[tuple[Series, ScanError]] = []
         for series in case.series:
@@ -110,8 +119,11 @@ class Screener:
         if not scored:
             return _unscored(case, problems, provenance)
         best = max(scored, key=lambda one: float(one.logits.exam[self._primary]))
+        prediction = self._prediction(case, scored, best, provenance)
         return CaseOutcome(
-            prediction=self._prediction(case, scored, best, provenance),
+            prediction=replace(
+                prediction, notes=(*prediction.notes, *_unjudged_stacks(scored, problems))
+            ),
             records=tuple(_records(case, scored, problems)),
             key_slice=self._key_slice(best),
             facts=_facts(best, scored),
@@ -119,7 +131,13 @@ class Screener:
 
     def _score(self, series: Series) -> _Scored:
         contract = self._package.manifest.input
-        assumed = check_header(series.first, contract, modality=self._settings.modality)
+        settings = self._settings
+        assumed = check_header(
+            series.first,
+            contract,
+            modality=settings.modality,
+            for_processing=settings.for_processing,
+        )
         volume = load_volume(series)
         check_volume(volume, contract)
         logits = self._predictor(volume)
@@ -199,13 +217,9 @@ def _unscored(
     case: Case, problems: Sequence[tuple[Series, ScanError]], provenance: Provenance
 ) -> CaseOutcome:
     """A case of which no series could be judged: failed if trying again may help, else refused."""
-    errors = sorted((e for _, e in problems), key=lambda e: not isinstance(e, FailedScanError))
+    errors = sorted((error for _, error in problems), key=_weight)
     error = errors[0] if errors else None
-    reason = (
-        Reason(ReasonCode(error.code), error.detail)
-        if error
-        else Reason(ReasonCode.LOCALIZER, "the study holds localizers alone")
-    )
+    reason = Reason(ReasonCode(error.code), error.detail) if error else _why_nothing_is_left(case)
     prediction = CasePrediction(
         case_id=case.id,
         patient_key=case.patient_key,
@@ -218,10 +232,45 @@ def _unscored(
     return CaseOutcome(prediction, tuple(_records(case, (), problems)))
 
 
+def _unjudged_stacks(
+    scored: Sequence[_Scored], problems: Sequence[tuple[Series, ScanError]]
+) -> Iterator[Note]:
+    """Stacks that weren't judged though another one of their file was: its row says scored."""
+    judged = {source for one in scored for source in one.series.sources}
+    for series, error in problems:
+        if error.code != ReasonCode.OUT_OF_SCOPE and judged.intersection(series.sources):
+            detail = f"another stack of a judged file was not: {error.code}: {error.detail}"
+            yield Note(NoteCode.PARTLY_JUDGED, detail)
+
+
+def _weight(error: ScanError) -> int:
+    """What may pass comes first, then what is broken, then what was not meant for the model."""
+    if isinstance(error, FailedScanError):
+        return 0
+    return 2 if error.code == ReasonCode.OUT_OF_SCOPE else 1
+
+
+def _why_nothing_is_left(case: Case) -> Reason:
+    if any(reason.code is ReasonCode.NOT_SELECTED for _, reason in case.left_out):
+        return Reason(ReasonCode.NOT_SELECTED, describe_none(case.left_out))
+    return Reason(ReasonCode.LOCALIZER, "the study holds localizers alone")
+
+
 def _records(
     case: Case, scored: Sequence[_Scored], problems: Sequence[tuple[Series, ScanError]]
 ) -> Iterator[FileRecord]:
-    """One row for each file of the case."""
+    """One row for each file of the case; of a file that holds several stacks the weightiest."""
+    rows: dict[str, FileRecord] = {}
+    for row in _series_records(case, scored, problems):
+        earlier = rows.get(row.path)
+        if earlier is None or _WEIGHT.index(row.status) < _WEIGHT.index(earlier.status):
+            rows[row.path] = row
+    yield from rows.values()
+
+
+def _series_records(
+    case: Case, scored: Sequence[_Scored], problems: Sequence[tuple[Series, ScanError]]
+) -> Iterator[FileRecord]:
     for one in scored:
         for source in one.series.sources:
             yield FileRecord(source, FileStatus.SCORED, case.id)
@@ -231,7 +280,9 @@ def _records(
             yield FileRecord(source, status, case.id, code, error.detail)
     for series, reason in case.left_out:
         for source in series.sources:
-            yield FileRecord(source, FileStatus.SKIPPED, case.id, reason.code, reason.detail)
+            yield FileRecord(
+                source, left_out_status(case, reason), case.id, reason.code, reason.detail
+            )
 
 
 def _file_status(error: ScanError, *, is_scored_case: bool) -> tuple[FileStatus, str]:
@@ -251,14 +302,14 @@ def _facts(best: _Scored, scored: Sequence[_Scored]) -> dict[str, str]:
         "Modality": header.modality or "",
         "Sequence": header.sequence or "",
         "Series": _series_that_counts(best, scored),
-        "Body part": header.body_part or "",
-        "View": header.view_position or "",
-        "Laterality": header.laterality or "",
-        "Manufacturer": header.manufacturer or "",
+        "Body part": known(header.body_part, BODY_PARTS) or "",
+        "View": known(header.view_position, VIEWS) or "",
+        "Laterality": known(header.laterality, LATERALITIES) or "",
+        "Manufacturer": maker_of(header.manufacturer) or "",
         "Matrix": f"{columns} x {rows}",
         "Slices": str(volume.slice_count) if volume.slice_count > 1 else "",
         "Judged": f"{len(best.logits.inputs.slices)} slices" if volume.slice_count > 1 else "",
-        "Spacing": _spacing(volume),
+        "Spacing": _spacing(header, volume),
         "File format": header.format,
     }
     return {name: value for name, value in facts.items() if value}
@@ -270,7 +321,7 @@ def _series_that_counts(best: _Scored, scored: Sequence[_Scored]) -> str:
     return f"{scored.index(best) + 1} of {len(scored)}: of those judged, the highest logit counts"
 
 
-def _spacing(volume: Volume) -> str:
-    if volume.geometry is None:
-        return ""
-    return " x ".join(f"{spacing:.2f}" for spacing in volume.geometry.spacing_mm) + " mm (header)"
+def _spacing(header: ImageHeader, volume: Volume) -> str:
+    if volume.geometry is not None:
+        return " x ".join(f"{side:.2f}" for side in volume.geometry.spacing_mm) + " mm (header)"
+    return str(header.spacing or "no physical size")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pydicom.charset import python_encoding
-from pydicom.multival import MultiValue
 from pydicom.tag import Tag
 from pydicom.uid import UID
 
@@ -24,13 +22,25 @@ from medrec.io.dicom_pixels import (
     read_pixel_spec,
     read_window,
 )
+from medrec.io.dicom_values import integer_of, number_of, numbers_of, text_of, texts_of
+from medrec.io.diffusion import PRIVATE_TAGS, read_b_value
+from medrec.io.frames import FRAME_KEYWORDS, read_stacks
 from medrec.io.neighbours import Neighbours
 from medrec.io.plain_dicom import read_plain_head
-from medrec.io.sequence import MrTags, tell_sequence
+from medrec.io.sequence import MrTags, names_agent, tell_sequence
+from medrec.io.xray import (
+    XRAY_KEYWORDS,
+    is_for_processing,
+    read_body_part,
+    read_laterality,
+    read_spacing,
+    read_view,
+)
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
+    from medrec.domain.spacing import PixelSpacing
     from medrec.io.discover import FoundFile
 
 _KEYWORDS = (
@@ -42,9 +52,10 @@ _KEYWORDS = (
     "TemporalPositionIdentifier", "SamplesPerPixel", "PhotometricInterpretation",
     "NumberOfFrames", "Rows", "Columns", "PixelSpacing", "ImagerPixelSpacing", "BitsAllocated",
     "BitsStored", "HighBit", "PixelRepresentation", "BurnedInAnnotation", "WindowCenter",
-    "WindowWidth", "PresentationLUTShape", "SharedFunctionalGroupsSequence",
+    "WindowWidth", "PresentationLUTShape", "AcquisitionNumber", "DiffusionBValue",
+    "DiffusionGradientOrientation", *XRAY_KEYWORDS, *FRAME_KEYWORDS,
 )  # fmt: skip
-_TAGS = frozenset(int(Tag(keyword)) for keyword in _KEYWORDS)
+_TAGS = frozenset(int(Tag(keyword)) for keyword in (*_KEYWORDS, *PRIVATE_TAGS))
 _UID = re.compile(r"[0-9.]{1,64}")
 _LOCALIZER = re.compile(
     r"\b(locali[sz]ers?|scouts?|survey|surview|topogram|(3|three) ?plane|aahead)\b"
@@ -68,7 +79,7 @@ def read_dicom_header(file: FoundFile) -> ImageHeader:
         SkippedFileError: An object that shows no patient (a report, a plan, a segmentation).
         OSError: The file can't be opened.
     """
-    return _from_head(file, read_head(file.path, _KEYWORDS))
+    return _from_head(file, read_head(file.path, (*_KEYWORDS, *PRIVATE_TAGS)))
 
 
 def read_plain_dicom_header(file: FoundFile) -> ImageHeader | None:
@@ -96,7 +107,7 @@ def _own(dataset: Dataset) -> dict[str, Any]:
     return {
         "sop_uid": _uid(dataset, "SOPInstanceUID"),
         "position_lps_mm": _triple(numbers_of(dataset, "ImagePositionPatient", 3)),
-        "instance_number": _integer(dataset, "InstanceNumber"),
+        "instance_number": integer_of(dataset, "InstanceNumber"),
         "window": read_window(dataset),
     }
 
@@ -124,7 +135,7 @@ def _to_header(
 ) -> ImageHeader:
     dataset = head.dataset
     modality = to_modality(text_of(dataset, "Modality"))
-    body_part = text_of(dataset, "BodyPartExamined")
+    spacing = read_spacing(dataset, modality)
     return ImageHeader(
         path=file.path,
         source=file.source,
@@ -133,9 +144,9 @@ def _to_header(
         shape=(spec.columns, spec.rows, spec.frames),
         modality=modality,
         sequence=tell_sequence(_mr_tags(dataset)) if modality is Modality.MR else None,
-        body_part=body_part.upper() if body_part else None,
-        view_position=text_of(dataset, "ViewPosition"),
-        laterality=text_of(dataset, "ImageLaterality") or text_of(dataset, "Laterality"),
+        body_part=read_body_part(dataset),
+        view_position=read_view(dataset),
+        laterality=read_laterality(dataset),
         study_uid=uids["StudyInstanceUID"],
         series_uid=uids["SeriesInstanceUID"],
         sop_uid=uids["SOPInstanceUID"],
@@ -144,31 +155,27 @@ def _to_header(
         is_localizer=_is_localizer(dataset),
         position_lps_mm=_triple(numbers_of(dataset, "ImagePositionPatient", 3)),
         orientation=_sextuple(numbers_of(dataset, "ImageOrientationPatient", 6)),
-        instance_number=_integer(dataset, "InstanceNumber"),
+        instance_number=integer_of(dataset, "InstanceNumber"),
         manufacturer=text_of(dataset, "Manufacturer"),
         photometric_interpretation=spec.photometric,
         window=read_window(dataset),
-        notes=tuple(_notes(head, spec)),
-        echo_number=_integer(dataset, "EchoNumbers"),
-        echo_time_ms=_number(dataset, "EchoTime"),
-        temporal_position=_integer(dataset, "TemporalPositionIdentifier"),
+        notes=tuple(_notes(head, spec, spacing)),
+        echo_number=integer_of(dataset, "EchoNumbers"),
+        echo_time_ms=number_of(dataset, "EchoTime"),
+        temporal_position=integer_of(dataset, "TemporalPositionIdentifier"),
+        acquisition_number=integer_of(dataset, "AcquisitionNumber"),
+        image_type=texts_of(dataset, "ImageType"),
+        b_value=read_b_value(dataset),
+        gradient_direction=_triple(numbers_of(dataset, "DiffusionGradientOrientation", 3)),
+        spacing=spacing,
+        patient_orientation=texts_of(dataset, "PatientOrientation"),
+        is_for_processing=is_for_processing(dataset),
+        stacks=read_stacks(dataset, spec.frames),
+        protocol_name=text_of(dataset, "ProtocolName"),
+        repetition_time_ms=number_of(dataset, "RepetitionTime"),
+        inversion_time_ms=number_of(dataset, "InversionTime"),
+        has_contrast_agent=names_agent(text_of(dataset, "ContrastBolusAgent")),
     )
-
-
-def text_of(dataset: Dataset, keyword: str) -> str | None:
-    """A text element's (first) value, stripped; None if absent, empty or unreadable."""
-    value = _value(dataset, keyword)
-    text = "" if value is None else str(value).strip(" \0")
-    return text or None
-
-
-def numbers_of(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
-    """An element's `count` finite numbers; None if there are not so many, or one is not finite."""
-    try:
-        values = tuple(float(value) for value in dataset.get(keyword) or ())
-    except (TypeError, ValueError):
-        return None
-    return values if len(values) == count and all(map(math.isfinite, values)) else None
 
 
 def _check_picture(head: DicomHead) -> None:
@@ -204,9 +211,7 @@ def _uid(dataset: Dataset, keyword: str) -> str:
 
 
 def _is_localizer(dataset: Dataset) -> bool:
-    image_type = dataset.get("ImageType") or ()
-    types = [image_type] if isinstance(image_type, str) else image_type
-    if any("LOCALIZER" in str(value).upper() for value in types):
+    if any("LOCALIZER" in value for value in texts_of(dataset, "ImageType")):
         return True
     description = text_of(dataset, "SeriesDescription") or ""
     return _LOCALIZER.search(re.sub(r"[^a-z0-9]+", " ", description.lower())) is not None
@@ -219,13 +224,13 @@ def _mr_tags(dataset: Dataset) -> MrTags:
         protocol_name=text_of(dataset, "ProtocolName"),
         contrast_agent=text_of(dataset, "ContrastBolusAgent"),
         scanning_sequence=(sequence,) if isinstance(sequence, str) else tuple(sequence),
-        repetition_time_ms=_number(dataset, "RepetitionTime"),
-        echo_time_ms=_number(dataset, "EchoTime"),
-        inversion_time_ms=_number(dataset, "InversionTime"),
+        repetition_time_ms=number_of(dataset, "RepetitionTime"),
+        echo_time_ms=number_of(dataset, "EchoTime"),
+        inversion_time_ms=number_of(dataset, "InversionTime"),
     )
 
 
-def _notes(head: DicomHead, spec: PixelSpec) -> list[Note]:
+def _notes(head: DicomHead, spec: PixelSpec, spacing: PixelSpacing | None) -> list[Note]:
     dataset = head.dataset
     found = {
         NoteCode.NO_PREAMBLE: (not head.has_preamble, "the file has no DICOM preamble"),
@@ -242,7 +247,7 @@ def _notes(head: DicomHead, spec: PixelSpec) -> list[Note]:
             spec.is_inverse and spec.is_grey,
             "stored bright to dark (MONOCHROME1): inverted to dark to bright",
         ),
-        NoteCode.NO_PHYSICAL_SIZE: (not _has_physical_size(dataset), "no usable pixel spacing"),
+        NoteCode.NO_PHYSICAL_SIZE: (spacing is None, "no usable pixel spacing"),
         NoteCode.BURNED_IN_ANNOTATION: (
             text_of(dataset, "BurnedInAnnotation") == "YES",
             "text is part of the pixels",
@@ -255,40 +260,6 @@ def _has_unknown_charset(dataset: Dataset) -> bool:
     value = dataset.get("SpecificCharacterSet") or ()
     values = [value] if isinstance(value, str) else value
     return any(str(name) not in python_encoding for name in values)
-
-
-def _has_physical_size(dataset: Dataset) -> bool:
-    groups = dataset.get("SharedFunctionalGroupsSequence") or [{}]
-    measures = groups[0].get("PixelMeasuresSequence") or [{}]
-    spacings = (
-        numbers_of(dataset, "PixelSpacing", 2),
-        numbers_of(dataset, "ImagerPixelSpacing", 2),
-        numbers_of(measures[0], "PixelSpacing", 2),
-    )
-    return any(min(spacing) > 0 for spacing in spacings if spacing)
-
-
-def _value(dataset: Dataset, keyword: str) -> Any:  # noqa: ANN401 (pydicom's values are of any type)
-    try:
-        value = dataset.get(keyword)
-    except (AttributeError, LookupError, TypeError, ValueError):
-        return None
-    if isinstance(value, MultiValue):
-        return value[0] if value else None
-    return value
-
-
-def _number(dataset: Dataset, keyword: str) -> float | None:
-    try:
-        number = float(str(_value(dataset, keyword)))
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _integer(dataset: Dataset, keyword: str) -> int | None:
-    number = _number(dataset, keyword)
-    return None if number is None else int(number)
 
 
 def _triple(values: tuple[float, ...] | None) -> tuple[float, float, float] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -137,8 +138,7 @@ def check_syntax(syntax: UID, spec: PixelSpec) -> None:
         except (NotImplementedError, ValueError):
             is_available = False
     if not is_available:
-        name = UID(syntax).name if UID(syntax).is_transfer_syntax else "unknown"
-        detail = f"no decoder for transfer syntax {_printable(syntax)} ({_printable(name)})"
+        detail = f"no decoder for transfer syntax {_told(UID(syntax))}"
         if syntax in jpeg_decoder.SYNTAXES:
             detail += ": for grey images, install imagecodecs"
         raise RefusedScanError(ReasonCode.UNSUPPORTED_SYNTAX, detail)
@@ -303,5 +303,8 @@ def _first(value: object) -> object:
     return value[0] if isinstance(value, MultiValue) and value else value
 
 
-def _printable(text: str) -> str:
-    return text if text.isprintable() else ascii(text)
+def _told(syntax: UID) -> str:
+    """A transfer syntax in words; what is no UID may be anything, even a name."""
+    if not re.fullmatch(r"[0-9.]{1,64}", syntax):
+        return "(no UID)"
+    return f"{syntax} ({syntax.name if syntax.is_transfer_syntax else 'unknown'})"

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydicom.dataset import Dataset
 
-from medrec.io.dicom import numbers_of, text_of
+from medrec.domain.codes import ReasonCode
+from medrec.domain.modality import PROJECTIONS, to_modality
+from medrec.errors import RefusedScanError
 from medrec.io.dicom_file import dicom_errors, read_whole
 from medrec.io.dicom_pixels import (
     PixelSpec,
@@ -18,9 +20,11 @@ from medrec.io.dicom_pixels import (
     read_window,
     to_levels,
 )
+from medrec.io.dicom_values import integer_of, numbers_of, text_of
 from medrec.io.stacking import PlanePlace
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -38,8 +42,8 @@ class Plane:
     window: tuple[float, float] | None
 
 
-def read_planes(path: Path) -> list[Plane]:
-    """Decode every frame of a file, in stored order.
+def read_planes(path: Path, *, frames: Sequence[int] | None = None) -> list[Plane]:
+    """Decode a file to its frames in stored order, or to those of the numbers (from 0) given.
 
     Raises:
         RefusedScanError: The pixels can't be read as the header says.
@@ -48,7 +52,11 @@ def read_planes(path: Path) -> list[Plane]:
     dataset = read_whole(path)
     spec = read_pixel_spec(dataset)
     stored = decode_frames(dataset)
-    return [_to_plane(dataset, spec, stored[frame], frame) for frame in range(spec.frames)]
+    if frames is not None and max(frames) >= spec.frames:
+        detail = "the file has changed since its header was read"
+        raise RefusedScanError(ReasonCode.SIZE_MISMATCH, detail)
+    wanted = range(spec.frames) if frames is None else frames
+    return [_to_plane(dataset, spec, stored[frame], frame) for frame in wanted]
 
 
 def _to_plane(dataset: Dataset, spec: PixelSpec, stored: NDArray[np.generic], frame: int) -> Plane:
@@ -57,7 +65,9 @@ def _to_plane(dataset: Dataset, spec: PixelSpec, stored: NDArray[np.generic], fr
         modality = groups.of("PixelValueTransformationSequence")
         voi = groups.of("FrameVOILUTSequence")
         function = text_of(voi, "VOILUTFunction") or "LINEAR"
-        place = _read_place(groups)
+        # A film is a shadow: its pixels lie at no place in the patient, whatever its header says.
+        is_film = spec.frames == 1 and to_modality(text_of(dataset, "Modality")) in PROJECTIONS
+        place = None if is_film else _read_place(groups)
     levels = to_levels(stored, spec, modality).astype(np.float32)
     window = displayed_window(read_window(voi), spec, modality, function=function)
     return Plane(levels=levels, place=place, window=window)
@@ -71,7 +81,16 @@ class _FrameGroups:
         shared = dataset.get("SharedFunctionalGroupsSequence") or []
         self._dataset = dataset
         self._is_multi_frame = is_multi_frame
+        self._frame = frame
         self._groups = [*per_frame[frame : frame + 1], *shared[:1]]
+
+    @property
+    def name(self) -> str:
+        """How a technician finds the frame."""
+        if self._is_multi_frame:
+            return f"frame {self._frame + 1}"
+        number = integer_of(self._dataset, "InstanceNumber")
+        return "" if number is None else f"instance {number}"
 
     def of(self, keyword: str) -> Dataset:
         """The item of a functional group, else the dataset itself."""
@@ -104,6 +123,7 @@ def _read_place(groups: _FrameGroups) -> PlanePlace | None:
         column_spacing_mm=spacing[1],
         thickness_mm=_positive(measures, "SpacingBetweenSlices")
         or _positive(measures, "SliceThickness"),
+        name=groups.name,
     )
 
 

@@ -11,6 +11,7 @@ from medrec.domain.volume import Volume
 from medrec.errors import RefusedScanError
 from medrec.io.dicom_file import MAX_DECODED_BYTES
 from medrec.io.dicom_planes import Plane, read_planes
+from medrec.io.image_type import MOSAIC
 from medrec.io.stacking import Stack, stack
 from medrec.io.voxels import check_values
 
@@ -28,6 +29,7 @@ def load_dicom(series: Series) -> Volume:
         RefusedScanError: An image can't be decoded, or the planes make no regular volume.
         OSError: A file can't be opened.
     """
+    _check_kind(series)
     _check_size(series)
     planes, sources = _read_all(series)
     stacked = _stack(planes)
@@ -45,6 +47,17 @@ def load_dicom(series: Series) -> Volume:
     )
 
 
+def _check_kind(series: Series) -> None:
+    first = series.first
+    if MOSAIC in first.image_type:
+        detail = "a Siemens mosaic: all slices tiled into one picture. Export the series as "
+        detail += "enhanced multi-frame or as one image a slice"
+        raise RefusedScanError(ReasonCode.BAD_GEOMETRY, detail)
+    if first.frames is None and len(first.stacks) > 1:
+        detail = f"the file holds {len(first.stacks)} stacks, where one is wanted"
+        raise RefusedScanError(ReasonCode.NOT_SELECTED, detail)
+
+
 def _check_size(series: Series) -> None:
     voxels = sum(columns * rows * frames for columns, rows, frames in _shapes(series))
     if voxels * _FLOAT32_BYTES > 2 * MAX_DECODED_BYTES:
@@ -60,7 +73,7 @@ def _read_all(series: Series) -> tuple[list[Plane], list[str]]:
     planes: list[Plane] = []
     sources: list[str] = []
     for header in series.headers:
-        found = read_planes(header.path)
+        found = read_planes(header.path, frames=header.frames)
         if any(plane.levels.shape != (header.shape[1], header.shape[0]) for plane in found):
             detail = "the file has changed since its header was read"
             raise RefusedScanError(ReasonCode.SIZE_MISMATCH, detail)

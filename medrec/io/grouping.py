@@ -4,32 +4,43 @@ from __future__ import annotations
 
 from collections import defaultdict
 from contextlib import closing
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from medrec.domain.codes import Reason, ReasonCode
-from medrec.domain.modality import FileFormat, Modality
+from medrec.domain.modality import PROJECTIONS, FileFormat, Modality
 from medrec.domain.series import Case, FileRecord, FileStatus, ScanIndex, Series
 from medrec.io.counted import Counted
 from medrec.io.digest import dataset_digest
 from medrec.io.header_rows import to_row
 from medrec.io.header_store import HeaderStore
+from medrec.io.image_type import kind_of
+from medrec.io.repeats import part_by_orientation, part_repeats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from medrec.domain.ids import PatientKey
-    from medrec.domain.series import ImageHeader
+    from medrec.domain.series import FrameStack, ImageHeader
     from medrec.io.header_store import StoredCase, Twin
-
-SAME_AS = "same as "
-"""What the detail of a copy begins with; the original's path follows."""
+    from medrec.io.repeats import Place
 
 _STACKED = {Modality.MR, Modality.CT, Modality.PT, Modality.NM}
-_PROJECTIONS = {Modality.CR, Modality.DX, Modality.MG, Modality.RF, Modality.XA}
-_COSINE_TOLERANCE = 0.01
 _LOCALIZER = Reason(ReasonCode.LOCALIZER, "a localizer is for planning, not for reading")
+_RAW_TWIN = Reason(
+    ReasonCode.NOT_SELECTED,
+    "raw detector values (FOR PROCESSING); the study holds the same view FOR PRESENTATION",
+)
+# What tells the repeats of a stack apart, tried in this order where places repeat.
+_REPEAT_KEYS: tuple[Callable[[ImageHeader], Hashable], ...] = (
+    lambda header: header.acquisition_number,
+    lambda header: header.gradient_direction,
+    lambda header: header.image_type,
+)
+SAME_AS = "same as "
+"""How the row of a copy names its original."""
 
 
 def group(
@@ -98,9 +109,12 @@ def _all_equal(twins: Iterator[Twin], digest: Callable[[Path], str]) -> bool:
 def _to_case(stored: StoredCase) -> Case:
     chosen: list[Series] = []
     left_out: list[tuple[Series, Reason]] = []
+    shown = {_view(header) for header in stored.images if not header.is_for_processing}
     for series in _series(stored.images):
         if series.first.is_localizer:
             left_out.append((series, _LOCALIZER))
+        elif _is_raw_twin(series.first, shown):
+            left_out.append((series, _RAW_TWIN))
         else:
             chosen.append(series)
     return Case(
@@ -112,11 +126,42 @@ def _to_case(stored: StoredCase) -> Case:
     )
 
 
+def _view(header: ImageHeader) -> Hashable:
+    return header.modality, header.body_part, header.laterality, header.view_position
+
+
+def _is_raw_twin(header: ImageHeader, shown: set[Hashable]) -> bool:
+    """Whether a raw film's view is there for display too; an unknown view is no one's twin."""
+    return header.is_for_processing and header.view_position is not None and _view(header) in shown
+
+
 def _series(images: Sequence[ImageHeader]) -> list[Series]:
     found = []
     for similar in _collect(images, _series_key):
-        found += [Series(tuple(headers)) for headers in _by_orientation(similar)]
-    return sorted(found, key=lambda series: series.first.source)
+        if similar[0].stacks:
+            found += [Series((_stack_header(similar[0], part),)) for part in similar[0].stacks]
+            continue
+        for parallel in part_by_orientation(similar, _place):
+            for headers in part_repeats(parallel, _place, _REPEAT_KEYS):
+                found.append(Series(tuple(sorted(headers, key=lambda one: one.source))))
+    return sorted(found, key=lambda series: (series.first.source, series.first.frames or ()))
+
+
+def _stack_header(header: ImageHeader, part: FrameStack) -> ImageHeader:
+    """The header of one stack of a multi-frame file."""
+    return replace(
+        header,
+        shape=(*header.shape[:2], len(part.frames)),
+        is_localizer=header.is_localizer or any("LOCALIZER" in v for v in part.image_type),
+        position_lps_mm=part.position_lps_mm or header.position_lps_mm,
+        orientation=part.orientation or header.orientation,
+        echo_time_ms=header.echo_time_ms if part.echo_time_ms is None else part.echo_time_ms,
+        temporal_position=part.temporal_position,
+        b_value=header.b_value if part.b_value is None else part.b_value,
+        image_type=part.image_type or header.image_type,
+        stacks=(),
+        frames=part.frames,
+    )
 
 
 def _series_key(header: ImageHeader) -> Hashable:
@@ -130,6 +175,8 @@ def _series_key(header: ImageHeader) -> Hashable:
         header.echo_number,
         None if header.echo_time_ms is None else round(header.echo_time_ms, 1),
         header.temporal_position,
+        None if header.b_value is None else round(header.b_value),
+        kind_of(header.image_type),
     )
 
 
@@ -137,31 +184,14 @@ def _is_stacked(header: ImageHeader) -> bool:
     """Whether an image is one slice of several: no film, no screenshot, no stack in one file."""
     if header.format is not FileFormat.DICOM or header.shape[2] > 1:
         return False
-    if header.modality in _PROJECTIONS:
+    if header.modality in PROJECTIONS:
         return False
     has_place = header.position_lps_mm is not None and header.orientation is not None
     return has_place or header.modality in _STACKED
 
 
-def _by_orientation(images: Sequence[ImageHeader]) -> list[list[ImageHeader]]:
-    """Split by orientation within a tolerance: rounding would part neighbours at its borders."""
-    groups: list[list[ImageHeader]] = []
-    # In order of the cosines, so that the result hangs on no file's name.
-    for header in sorted(images, key=lambda image: (image.orientation or (), image.source)):
-        for members in groups:
-            if _is_parallel(members[0], header):
-                members.append(header)
-                break
-        else:
-            groups.append([header])
-    return [sorted(members, key=lambda header: header.source) for members in groups]
-
-
-def _is_parallel(one: ImageHeader, other: ImageHeader) -> bool:
-    if one.orientation is None or other.orientation is None:
-        return one.orientation is other.orientation
-    pairs = zip(one.orientation, other.orientation, strict=True)
-    return all(abs(first - second) <= _COSINE_TOLERANCE for first, second in pairs)
+def _place(header: ImageHeader) -> Place:
+    return header.position_lps_mm, header.orientation
 
 
 def _collect(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from medrec.domain.codes import ReasonCode
@@ -11,6 +12,7 @@ from medrec.io.dicom import read_dicom_header, read_plain_dicom_header
 from medrec.io.discover import FoundFile, is_regular_file, sniff
 from medrec.io.nifti import read_nifti_header
 from medrec.io.raster import read_raster_header
+from medrec.io.stamp import stamp_of
 
 if TYPE_CHECKING:
     from medrec.domain.series import ImageHeader
@@ -35,24 +37,27 @@ def read_header(file: FoundFile) -> ImageHeader:
     try:
         if not is_regular_file(file.path):
             raise _not_regular(file)
+        stamp = stamp_of(file.path)  # before the header: a change meanwhile is found out too
         plain = read_plain_dicom_header(file)
-        if plain is not None:
-            return plain
-        match sniff(file.path):
-            case FileFormat.DICOM:
-                return read_dicom_header(file)
-            case FileFormat.NIFTI:
-                return read_nifti_header(file)
-            case FileFormat.RASTER:
-                return read_raster_header(file)
-            case None:
-                raise _not_ours(file)
-            case unknown:
-                assert_never(unknown)
+        return replace(plain or _read(file), stamp=stamp)
     except OSError as error:
         # The message of an OSError holds the path, which may hold a name.
         detail = f"the file can't be read now: {error.strerror or type(error).__name__}"
         raise FailedScanError(ReasonCode.IO, detail) from error
+
+
+def _read(file: FoundFile) -> ImageHeader:
+    match sniff(file.path):
+        case FileFormat.DICOM:
+            return read_dicom_header(file)
+        case FileFormat.NIFTI:
+            return read_nifti_header(file)
+        case FileFormat.RASTER:
+            return read_raster_header(file)
+        case None:
+            raise _not_ours(file)
+        case unknown:
+            assert_never(unknown)
 
 
 def _not_regular(file: FoundFile) -> ScanError:

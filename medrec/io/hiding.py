@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from medrec.domain.series import ScanIndex
+from medrec.domain.series import FileStatus, ScanIndex
 from medrec.io.counted import changed
 from medrec.io.grouping import SAME_AS
 
@@ -47,6 +47,6 @@ def _hide_series(series: Series) -> Series:
 
 def _hide_record(record: FileRecord) -> FileRecord:
     detail = record.detail
-    if detail.startswith(SAME_AS):
+    if record.status is FileStatus.DUPLICATE:  # it names the file that it is a copy of
         detail = SAME_AS + hidden(detail.removeprefix(SAME_AS))
     return replace(record, path=hidden(record.path), detail=detail)

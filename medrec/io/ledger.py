@@ -64,7 +64,10 @@ class FileLedger:
 
 
 def _to_row(record: FileRecord) -> tuple[str, str, str, str, str]:
-    return record.path, record.case_id or "", record.status, record.code, record.detail
+    # As `files.csv` has it: a bare carriage return would part the row, and a resumed run would take
+    # the two spellings for two files.
+    path = record.path.replace("\r", "\\r")
+    return path, record.case_id or "", record.status, record.code, record.detail
 
 
 def _from_row(row: list[str]) -> FileRecord:

@@ -16,6 +16,8 @@ from medrec.io.header import read_header
 from medrec.io.index import open_index
 from medrec.io.nifti import load_nifti, load_nifti_mask
 from medrec.io.raster import load_raster, load_raster_mask
+from medrec.io.selection import only_series
+from medrec.io.stamp import check_unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from medrec.domain.geometry import Geometry
     from medrec.domain.series import ScanIndex
     from medrec.domain.volume import Volume
+    from medrec.io.selection import Rules
 
 
 def load_volume(series: Series) -> Volume:
@@ -34,8 +37,16 @@ def load_volume(series: Series) -> Volume:
 
     Raises:
         RefusedScanError: The pixels can't be decoded, or the slices make no regular volume.
-        FailedScanError: A file can't be opened now (`io`).
+        FailedScanError: A file can't be opened now, or changed since its header was read (`io`).
     """
+    check_unchanged(series)  # what has become a pipe must not be opened: it would never end
+    try:
+        return _decode(series)
+    finally:
+        check_unchanged(series)  # what came of a file that changed, volume or refusal, says nothing
+
+
+def _decode(series: Series) -> Volume:
     first = series.first
     with _io_errors():
         match first.format:
@@ -49,15 +60,18 @@ def load_volume(series: Series) -> Volume:
                 assert_never(unknown)
 
 
-def load_file(path: Path) -> Volume:
-    """Decode one NIfTI, PNG, JPEG or DICOM file, or a folder that holds one DICOM series.
+def load_file(path: Path, *, rules: Rules | None = None) -> Volume:
+    """Decode one NIfTI, PNG, JPEG or DICOM file, or a folder of one DICOM series.
+
+    Where a folder holds several series, `rules` say which one is meant.
 
     Raises:
-        ScanError: What a file of it is refused for; a folder of several series (`not_selected`).
+        ScanError: What a file of it is refused for; a folder in which not one series
+            is meant (`not_selected`).
     """
     if path.is_dir():
         with open_index(path, patient_key=PatientKey) as index:
-            return load_volume(_only_series(index))
+            return load_volume(_only_series(index, rules))
     return load_volume(Series((read_header(FoundFile(path=path, source=path.name)),)))
 
 
@@ -78,17 +92,13 @@ def load_mask(path: Path) -> tuple[NDArray[np.bool_], Geometry | None]:
                 raise RefusedScanError(ReasonCode.NOT_AN_IMAGE, "a mask is NIfTI or PNG")
 
 
-def _only_series(index: ScanIndex) -> Series:
+def _only_series(index: ScanIndex, rules: Rules | None) -> Series:
     for record in index.records:
         if record.status is FileStatus.REFUSED:
             raise RefusedScanError(record.code, f"{record.path}: {record.detail}")
         if record.status is FileStatus.FAILED:
             raise FailedScanError(record.code, f"{record.path}: {record.detail}")
-    count = sum(len(case.series) for case in index.cases)
-    if count != 1:
-        detail = f"the folder holds {count} series, where one is wanted"
-        raise RefusedScanError(ReasonCode.NOT_SELECTED, detail)
-    return next(series for case in index.cases for series in case.series)
+    return only_series(index.cases, rules)
 
 
 @contextmanager

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import nibabel as nib
 import numpy as np
+from nibabel.arrayproxy import ArrayProxy
 from nibabel.filebasedimages import ImageFileError
+from nibabel.orientations import aff2axcodes
 from nibabel.spatialimages import HeaderDataError
+from nibabel.volumeutils import apply_read_scaling
 
 from medrec.domain.codes import Note, NoteCode, ReasonCode
 from medrec.domain.geometry import Geometry, slice_axis_of
@@ -20,6 +23,7 @@ from medrec.domain.modality import FileFormat
 from medrec.domain.series import ImageHeader
 from medrec.domain.volume import Volume
 from medrec.errors import RefusedScanError
+from medrec.io.bids import read_beside
 from medrec.io.digest import file_digest
 from medrec.io.voxels import check_values
 
@@ -36,10 +40,17 @@ _GZIP = b"\x1f\x8b"
 _MM_OF_UNIT = {1: 1000.0, 2: 1.0, 3: 0.001}
 """NIfTI's codes of spatial units: metre, millimetre, micrometre; any other one is read as mm."""
 _NIFTI2_HEADER_BYTES = 540
+_EXTENSION_FLAG_BYTES = 4
+_MOST_BEFORE_VOXELS = 64 * 1024**2
+"""What extensions may take up: in a packed file, all before the voxels must be inflated."""
+_MOST_DEFLATED = 1032
+"""Bytes that one deflated byte can stand for (zlib's technical details: 258 out of 2 bits)."""
 
 
 def read_nifti_header(file: FoundFile) -> ImageHeader:
-    """Read a volume's header; its identity is the digest of the file.
+    """Read a volume's header, and what its name and sidecar say (`medrec.io.bids`).
+
+    Its identity is the digest of the file.
 
     Raises:
         RefusedScanError: `not_nifti`, `malformed`, `too_large`, `truncated`, `unsupported_dtype`,
@@ -48,14 +59,28 @@ def read_nifti_header(file: FoundFile) -> ImageHeader:
     """
     with _opened(file.path) as image:
         _check_header(image, file.path)
+        shape, beside = _shape_of(image), read_beside(file.path)
         return ImageHeader(
             path=file.path,
             source=file.source,
             format=FileFormat.NIFTI,
             identity=file_digest(file.path),
-            shape=_shape_of(image),
+            shape=shape,
+            modality=beside.modality,
+            sequence=beside.sequence,
+            body_part=beside.body_part,
+            patient_id=beside.subject,
+            series_description=beside.series_description,
+            protocol_name=beside.protocol_name,
+            manufacturer=beside.manufacturer,
             window=_window_of(image),
             notes=_notes_of(image),
+            echo_time_ms=beside.echo_time_ms,
+            image_type=beside.image_type,
+            repetition_time_ms=beside.repetition_time_ms,
+            inversion_time_ms=beside.inversion_time_ms,
+            has_contrast_agent=beside.has_contrast_agent,
+            slice_count=shape[_slice_axis_of(image)],
         )
 
 
@@ -69,9 +94,11 @@ def load_nifti(path: Path, *, source: str) -> Volume:
     with _opened(path) as image:
         _check_header(image, path)
         shape = _shape_of(image)
-        voxels = _read_voxels(image, np.float32).reshape(1, *shape)
+        voxels = np.empty((1, *shape), dtype=np.float32, order="F")
+        for k, slab in enumerate(_read_slabs(image)):
+            voxels[0, ..., k] = slab
         check_values(voxels)
-        axis = slice_axis_of(shape, _spacing_of(image), image.header.get_dim_info()[2])
+        axis = _slice_axis_of(image)
         return Volume(
             voxels=voxels,
             geometry=_geometry_of(image),
@@ -91,10 +118,12 @@ def load_nifti_mask(path: Path) -> tuple[NDArray[np.bool_], Geometry | None]:
     """
     with _opened(path) as image:
         _check_header(image, path)
-        values = _read_voxels(image, np.float64).reshape(_shape_of(image))
-        if not np.isfinite(values).all():
-            raise RefusedScanError(ReasonCode.NON_FINITE, "the mask holds values that are none")
-        return values != 0, _geometry_of(image)
+        mask = np.empty(_shape_of(image), dtype=np.bool_, order="F")
+        for k, slab in enumerate(_read_slabs(image)):
+            if not np.isfinite(slab).all():
+                raise RefusedScanError(ReasonCode.NON_FINITE, "the mask holds values that are none")
+            mask[..., k] = slab != 0
+        return mask, _geometry_of(image)
 
 
 @contextmanager
@@ -105,10 +134,7 @@ def _opened(path: Path) -> Iterator[Any]:
         raw.seek(0)
         stream = cast("BinaryIO", gzip.GzipFile(fileobj=raw)) if is_packed else raw
         try:
-            kind = _kind_of(stream)
-            _check_scaling(kind.header_class.from_fileobj(stream, check=False))
-            stream.seek(0)
-            yield kind.from_stream(stream)
+            yield _to_image(stream)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise RefusedScanError(ReasonCode.TRUNCATED, "the file ends too early") from error
         except (ImageFileError, HeaderDataError, OverflowError, ValueError) as error:
@@ -131,13 +157,18 @@ def _quiet() -> Iterator[None]:
         logger.disabled = was_disabled
 
 
-def _kind_of(stream: BinaryIO) -> Any:  # noqa: ANN401 (nibabel is untyped)
+def _to_image(stream: BinaryIO) -> Any:  # noqa: ANN401 (nibabel is untyped)
+    """An image over a stream; its extensions, which may claim any size, are never read."""
     head = stream.read(_NIFTI2_HEADER_BYTES)
-    stream.seek(0)
     kinds: tuple[Any, ...] = (nib.Nifti2Image, nib.Nifti1Image)
     for kind in kinds:
         if kind.header_class.may_contain_header(head):
-            return kind
+            block = head[: kind.header_class.template_dtype.itemsize]
+            _check_scaling(kind.header_class(block, check=False))
+            header = kind.header_class(block)
+            # Not mapped into memory: a file that shrinks meanwhile would end the process.
+            proxy = ArrayProxy(stream, header.copy(), mmap=False)  # type: ignore[no-untyped-call]
+            return kind(proxy, None, header)
     raise RefusedScanError(ReasonCode.NOT_NIFTI, "no NIfTI-1 or NIfTI-2 header")
 
 
@@ -148,24 +179,34 @@ def _check_header(image: Any, path: Path) -> None:  # noqa: ANN401
     dtype = image.get_data_dtype()
     if dtype.kind not in "iufb":
         raise RefusedScanError(ReasonCode.UNSUPPORTED_DTYPE, f"voxels of type {dtype}")
-    if any(size != 1 for size in shape[3:]):
-        detail = f"{len(shape)}D ({' x '.join(map(str, shape))}): save one 3D volume of it"
-        raise RefusedScanError(ReasonCode.OUT_OF_SCOPE, detail)
-    count = math.prod(shape)
-    if count * max(dtype.itemsize, 4) > MAX_DECODED_BYTES:
+    count, is_several = math.prod(shape), any(size != 1 for size in shape[3:])
+    if not is_several and count * max(dtype.itemsize, 4) > MAX_DECODED_BYTES:
         detail = f"{count} voxels are over {MAX_DECODED_BYTES // 1024**2} MiB"
         raise RefusedScanError(ReasonCode.TOO_LARGE, detail)
+    # What is broken is said before what is not meant for us.
     _check_length(image, path, count * dtype.itemsize)
+    if is_several:
+        detail = f"{len(shape)}D ({' x '.join(map(str, shape))}): save one 3D volume of it"
+        raise RefusedScanError(ReasonCode.OUT_OF_SCOPE, detail)
     _geometry_of(image)
 
 
 def _check_length(image: Any, path: Path, wanted: int) -> None:  # noqa: ANN401
+    """Hold the voxels' place and bytes against the file, before memory is asked for."""
     with path.open("rb") as file:
         is_packed = file.read(2) == _GZIP
-    available = path.stat().st_size - int(image.dataobj.offset)
-    if not is_packed and available < wanted:
+    offset, size = int(image.dataobj.offset), path.stat().st_size
+    if offset < image.header.template_dtype.itemsize + _EXTENSION_FLAG_BYTES:
+        detail = f"voxels start at byte {offset}, inside the header"
+        raise RefusedScanError(ReasonCode.MALFORMED, detail)
+    available = size * (_MOST_DEFLATED if is_packed else 1) - offset
+    if available < wanted:
         detail = f"the file holds {max(available, 0)} of {wanted} bytes of voxels"
+        detail = f"{wanted} bytes of voxels can't be in {size} packed ones" if is_packed else detail
         raise RefusedScanError(ReasonCode.TRUNCATED, detail)
+    if offset > _MOST_BEFORE_VOXELS:
+        detail = f"{offset // 1024**2} MiB before the voxels"
+        raise RefusedScanError(ReasonCode.MALFORMED, detail)
 
 
 def _check_scaling(header: Any) -> None:  # noqa: ANN401
@@ -176,20 +217,28 @@ def _check_scaling(header: Any) -> None:  # noqa: ANN401
         raise RefusedScanError(ReasonCode.BAD_RESCALE, f"slope {slope:g}, intercept {inter:g}")
 
 
-def _read_voxels(image: Any, dtype: type[np.floating[Any]]) -> NDArray[Any]:  # noqa: ANN401
+def _read_slabs(image: Any) -> Iterator[NDArray[Any]]:  # noqa: ANN401
+    """Scaled planes (I, J) along k: scaled at once, a volume would need its float64 as well."""
     try:
-        # Not `get_fdata`, which keeps a second copy; not float32 alone, which scales less exactly.
-        return np.asarray(np.asanyarray(image.dataobj), dtype=dtype)
+        stored = image.dataobj.get_unscaled().reshape(_shape_of(image), order="F")
     except (OSError, ValueError) as error:
         if getattr(error, "errno", None) is not None:  # the disk's, not nibabel's own
             raise
         raise RefusedScanError(ReasonCode.TRUNCATED, "the voxels end too early") from error
+    slope, inter = image.dataobj.slope, image.dataobj.inter
+    for k in range(stored.shape[2]):
+        yield apply_read_scaling(stored[..., k], slope, inter)
 
 
 def _geometry_of(image: Any) -> Geometry | None:  # noqa: ANN401
-    """The sform, else the qform, in mm; None where neither is set: pixdim has no directions."""
+    """The sform, else the qform, in mm; None where neither is set: pixdim has no directions.
+
+    None too where both are set and contradict each other: left would be a guess.
+    """
     header = image.header
     try:
+        if _has_two_frames(header):
+            return None
         if header["sform_code"] > 0:
             affine = header.get_sform()
         elif header["qform_code"] > 0:
@@ -217,6 +266,10 @@ def _mm_per_unit(image: Any) -> float:  # noqa: ANN401
     return _MM_OF_UNIT.get(int(image.header["xyzt_units"]) & 7, 1.0)
 
 
+def _slice_axis_of(image: Any) -> int:  # noqa: ANN401
+    return slice_axis_of(_shape_of(image), _spacing_of(image), image.header.get_dim_info()[2])
+
+
 def _shape_of(image: Any) -> tuple[int, int, int]:  # noqa: ANN401
     shape = (*image.shape[:3], 1)
     return int(shape[0]), int(shape[1]), int(shape[2])
@@ -232,5 +285,24 @@ def _window_of(image: Any) -> tuple[float, float] | None:  # noqa: ANN401
 def _notes_of(image: Any) -> tuple[Note, ...]:  # noqa: ANN401
     if _geometry_of(image) is not None:
         return ()
-    detail = "neither sform nor qform is set: left, right, top and bottom are unknown"
+    cause = "neither sform nor qform is set"
+    if _has_two_frames(image.header):
+        cause = "sform and qform lay the axes to different sides"
+    detail = f"{cause}: left, right, top and bottom are unknown"
     return (Note(NoteCode.NO_ORIENTATION, detail),)
+
+
+def _has_two_frames(header: Any) -> bool:  # noqa: ANN401
+    """Whether sform and qform are both set and an axis runs to different sides in them."""
+    if header["sform_code"] <= 0 or header["qform_code"] <= 0:
+        return False
+    try:
+        first, second = (_axes(affine) for affine in (header.get_sform(), header.get_qform()))
+    except (ValueError, HeaderDataError, np.linalg.LinAlgError):
+        return False  # one of them is broken: the other one counts, or refuses the file
+    return first != second
+
+
+def _axes(affine: NDArray[np.float64]) -> tuple[str, ...]:
+    """Where the axes point, as `("R", "A", "S")`."""
+    return tuple(aff2axcodes(affine))  # type: ignore[no-untyped-call]

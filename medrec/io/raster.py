@@ -6,6 +6,7 @@ such a file are in its stored pixels too.
 
 from __future__ import annotations
 
+import logging
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ MAX_PIXELS = 100_000_000
 
 _LUMA = np.array([0.299, 0.587, 0.114])
 """ITU-R BT.601."""
+_ROWS_AT_ONCE = 64
 _GREY_MODES = {"1", "L", "I", "I;16", "I;16B", "F"}
 _NOTES = (Note(NoteCode.NO_PHYSICAL_SIZE, "PNG and JPEG state no pixel spacing"),)
 
@@ -42,7 +44,7 @@ def read_raster_header(file: FoundFile) -> ImageHeader:
     """Read a picture's size; its identity is the digest of the file.
 
     Raises:
-        RefusedScanError: `malformed` or `too_large`.
+        RefusedScanError: `malformed`, `too_large` or `out_of_scope` (a PNG that moves).
         OSError: The file can't be opened.
     """
     with _opened(file.path) as image:
@@ -87,12 +89,10 @@ def load_raster_mask(path: Path) -> NDArray[np.bool_]:
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """An opened picture of bearable size, and our errors for Pillow's."""
-    with path.open("rb") as file, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with path.open("rb") as file, _quiet():
         try:
             with Image.open(file, formats=("PNG", "JPEG")) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise _too_large()
+                _check(image)
                 yield image
         except Image.DecompressionBombError as error:
             raise _too_large() from error
@@ -102,6 +102,29 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             if error.errno is not None:
                 raise
             raise RefusedScanError(ReasonCode.TRUNCATED, "the picture ends too early") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Pillow's warnings and its log quiet: at DEBUG it quotes texts of EXIF, maybe names."""
+    logger = logging.getLogger("PIL")
+    level = logger.level
+    logger.setLevel(max(level, logging.INFO))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _check(image: Image.Image) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise _too_large()
+    frames = getattr(image, "n_frames", 1)
+    # A JPEG of several pictures is a camera's: the first one is the picture, the others previews.
+    if image.format == "PNG" and frames > 1:
+        raise RefusedScanError(ReasonCode.OUT_OF_SCOPE, f"{frames} frames: save one picture of it")
 
 
 def _too_large() -> RefusedScanError:
@@ -114,5 +137,10 @@ def _to_grey(image: Image.Image) -> NDArray[Any]:
         return np.asarray(image)
     if image.mode == "LA":
         return np.asarray(image.getchannel("L"))
-    grey: NDArray[Any] = np.asarray(image.convert("RGB"), dtype=np.float64) @ _LUMA
+    colour = image.convert("RGB")
+    grey = np.empty((image.height, image.width), dtype=np.float32)
+    # Row by row block: as float64 at once, a picture within the limit would take gigabytes.
+    for top in range(0, image.height, _ROWS_AT_ONCE):
+        block = colour.crop((0, top, image.width, min(top + _ROWS_AT_ONCE, image.height)))
+        grey[top : top + _ROWS_AT_ONCE] = np.asarray(block, dtype=np.float64) @ _LUMA
     return grey

@@ -11,7 +11,7 @@ from medrec.domain.modality import Sequence
 _DIFFUSION = re.compile(r"\b(dwi|adc|diff|diffusion|dti|trace|tracew|resolve)\b|\bb ?1000\b")
 _OTHER = re.compile(
     r"t2 ?\*|\bt2 ?star|\b(swi|swan|suscept\w*|gre|pd|pdw|proton|tof|mra|mrv|angio|perf\w*|dsc|dce"
-    r"|asl|pcasl|bold|fmri|spectro\w*|svs|csi|stir)\b"
+    r"|asl|pcasl|bold|fmri|spectro\w*|svs|csi|stir|other sequence)\b"
 )
 _FLAIR = re.compile(r"flair|dark ?fluid")
 _T1 = re.compile(r"\bt1|\b(mprage|mp rage|spgr|fspgr|bravo)\b")
@@ -22,7 +22,7 @@ _BEFORE_CONTRAST = re.compile(
 _AFTER_CONTRAST = re.compile(
     r"\b(post|gd|gad\w*|ce|contrast|enhanced|km|dotarem|t1c|t1ce|t1gd|t1\+c)\b|\+ ?(c|gd)\b|\bc\+"
 )
-_NO_AGENT = {"", "no", "none", "n/a", "without"}
+_NO_AGENT = {"no", "none", "n/a", "without"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,17 @@ class MrTags:
     @property
     def has_contrast(self) -> bool:
         """Whether a contrast agent is named."""
-        return (self.contrast_agent or "").strip().lower() not in _NO_AGENT
+        return bool(names_agent(self.contrast_agent))
+
+
+def names_agent(text: str | None) -> bool | None:
+    """Whether a value of ContrastBolusAgent names an agent; None (unknown) where it is absent.
+
+    >>> names_agent("Gadovist"), names_agent("NONE"), names_agent(None)
+    (True, False, None)
+    """
+    word = (text or "").strip().lower()
+    return word not in _NO_AGENT if word else None
 
 
 @lru_cache(maxsize=1024)  # the slices of a series ask the same

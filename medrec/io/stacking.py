@@ -35,7 +35,8 @@ class PlanePlace:
 
     `row_direction` (3,) is the way of increasing column index, `column_direction` (3,) that of
     increasing row index. `row_spacing_mm` lies between rows, `column_spacing_mm` between columns.
-    `thickness_mm` is the distance to a neighbouring slice, if the header states one.
+    `thickness_mm` is the distance to a neighbouring slice, if the header states one. `name` is how
+    a technician finds the image: its instance or frame number, if known.
     """
 
     position_lps_mm: FloatArray
@@ -44,6 +45,7 @@ class PlanePlace:
     row_spacing_mm: float
     column_spacing_mm: float
     thickness_mm: float | None
+    name: str = ""
 
     @property
     def normal(self) -> FloatArray:
@@ -78,7 +80,8 @@ def _stack(places: Sequence[PlanePlace]) -> Stack:
     positions = np.stack([place.position_lps_mm for place in places])
     distances = positions @ places[0].normal
     order = np.argsort(distances, kind="stable")
-    _check_regular(places[0], positions[order], distances[order])
+    names = [places[int(index)].name for index in order]
+    _check_regular(places[0], positions[order], distances[order], names)
     # The mean step between the ends, not the normal times the spacing: it keeps a slight shear.
     step = (positions[order[-1]] - positions[order[0]]) / (len(places) - 1)
     geometry = _to_geometry(places[int(order[0])], step)
@@ -115,13 +118,16 @@ def _check_planes(places: Sequence[PlanePlace]) -> None:
             raise RefusedScanError(ReasonCode.BAD_GEOMETRY, "the pixel spacing changes on the way")
 
 
-def _check_regular(first: PlanePlace, positions: FloatArray, distances: FloatArray) -> None:
-    """Check planes sorted along the normal: positions (N, 3), distances (N,)."""
+def _check_regular(
+    first: PlanePlace, positions: FloatArray, distances: FloatArray, names: Sequence[str]
+) -> None:
+    """Check planes sorted along the normal: positions (N, 3), distances (N,), names (N,)."""
     steps = np.diff(distances)
     count = len(distances)
     if steps.min() < _SAME_PLACE_MM:
         number = int(steps.argmin()) + 1
         detail = f"images {number} and {number + 1} of {count} lie at the same place"
+        detail += _between(names, number - 1)
         raise RefusedScanError(ReasonCode.DUPLICATE_POSITION, detail)
     _check_upright(first, positions)
     usual = float(steps[steps <= steps.min() * (1 + _RELATIVE_TOLERANCE)].mean())
@@ -131,8 +137,10 @@ def _check_regular(first: PlanePlace, positions: FloatArray, distances: FloatArr
         return
     with_gaps = _indices(first, positions, tolerance_mm=tolerance_mm, usual_mm=usual)
     if with_gaps is not None:
-        raise RefusedScanError(ReasonCode.GAP, _gap_detail(with_gaps, steps, usual))
-    detail = f"slices lie {steps.min():.2f} to {steps.max():.2f} mm apart"
+        raise RefusedScanError(ReasonCode.GAP, _gap_detail(with_gaps, steps, usual, names))
+    detail = f"slices lie {steps.min():.2f} to {steps.max():.2f} mm apart, "
+    detail += f"widest after slice {int(steps.argmax()) + 1} of {count}"
+    detail += _between(names, int(steps.argmax()))
     raise RefusedScanError(ReasonCode.VARIABLE_SPACING, detail)
 
 
@@ -176,10 +184,16 @@ def _indices(
     return None if indices is None else list(indices)
 
 
-def _gap_detail(indices: list[int], steps: FloatArray, usual: float) -> str:
+def _between(names: Sequence[str], at: int) -> str:
+    """The names of two neighbours, in brackets; nothing where they have none."""
+    return f" ({names[at]} and {names[at + 1]})" if names[at] and names[at + 1] else ""
+
+
+def _gap_detail(indices: list[int], steps: FloatArray, usual: float, names: Sequence[str]) -> str:
     total = indices[-1] + 1
     first_gap = next(at for at in range(len(steps)) if indices[at + 1] - indices[at] > 1)
     detail = f"slice {indices[first_gap] + 2} of {total} is missing: "
     detail += f"{steps[first_gap]:.1f} mm where {usual:.1f} mm is usual"
+    detail += _between(names, first_gap)
     missing = total - len(indices)
     return detail if missing == 1 else f"{detail}; {missing} are missing in all"

@@ -21,12 +21,16 @@ if TYPE_CHECKING:
     from medrec.package.package import ModelPackage
     from medrec.preprocess.pipeline import Preprocessor
 
+_LETTERS_SHOWN = 600
+"""Of what PyTorch says of weights that don't fit: it names every tensor."""
+
 
 def load_network(package: ModelPackage, *, device: str) -> TimmClassifier:
     """Build the network and fill it with the package's weights, float32, in evaluation mode.
 
     Raises:
-        PackageError: Weights that are torn or don't fit the network that the package names.
+        PackageError: Weights that are torn, no numbers, or don't fit the network that the package
+            names.
     """
     manifest = package.manifest
     network = build_classifier(
@@ -36,10 +40,17 @@ def load_network(package: ModelPackage, *, device: str) -> TimmClassifier:
         size_px=manifest.preprocess.size_px,
     )
     try:
-        network.load_state_dict({name: _widen(t) for name, t in load_file(package.weights).items()})
+        state = {name: _widen(tensor) for name, tensor in load_file(package.weights).items()}
+        network.load_state_dict(state)
     except (SafetensorError, RuntimeError) as error:
-        message = f"{package.weights} does not fit the network {manifest.model.backbone}: {error}"
+        said = str(error)
+        said = said if len(said) <= _LETTERS_SHOWN else f"{said[:_LETTERS_SHOWN]} and so on"
+        message = f"{package.weights} does not fit the network {manifest.model.backbone}: {said}"
         raise PackageError(message) from error
+    lost = [name for name, tensor in state.items() if not tensor.isfinite().all()]
+    if lost:
+        message = f"{package.weights} holds weights that are no numbers, such as {lost[0]}"
+        raise PackageError(message)
     return network.eval().to(device)
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from medrec.calibration.entry import CalibrationEntry
     from medrec.calibration.operating_point import OperatingPoint
     from medrec.evaluation.estimate import Estimate
-    from medrec.package.contract import PackageManifest
+    from medrec.package.contract import InputContract, PackageManifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,7 @@ def _scope(manifest: PackageManifest) -> str:
         ("modality", ", ".join(contract.modality)),
         ("body part", ", ".join(contract.body_part) or "any"),
         ("sequence", ", ".join(contract.sequence) or "any"),
+        *_film_rows(contract),
         ("input", contract.dimensionality),
         ("grey levels", f"at least {contract.minimum_grey_levels}"),
         ("intensity range", _range(contract.intensity_range, "any: the unit is arbitrary")),
@@ -95,6 +96,13 @@ def _scope(manifest: PackageManifest) -> str:
         ("network", f"{manifest.model.backbone}, {manifest.preprocess.size_px} px"),
     ]
     return "## What it judges\n\n" + _table(("fact", "accepted"), rows)
+
+
+def _film_rows(contract: InputContract) -> list[tuple[str, str]]:
+    """What is asked of films alone, where the contract asks it."""
+    raw = "raw ones (FOR PROCESSING) too" if contract.for_processing == "accept" else ""
+    rows = [("view", ", ".join(contract.view_position)), ("films", raw)]
+    return [(fact, accepted) for fact, accepted in rows if accepted]
 
 
 def _range(values: tuple[float, float] | None, otherwise: str) -> str:

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from medrec.config.base import Schema
 from medrec.config.model import ModelConfig
 from medrec.config.preprocess import PreprocessConfig
+from medrec.config.selection import RulesConfig
 from medrec.domain.modality import Modality, Sequence
 
 FORMAT: Final = "medrec.package/1"
@@ -21,6 +22,10 @@ class InputContract(Schema):
     modality: Annotated[list[Modality], Field(min_length=1)]
     body_part: list[str] = []
     """Accepted values of BodyPartExamined, upper case; empty accepts any."""
+    view_position: list[str] = []
+    """Accepted views of a film (PA, AP, LL, CC, MLO ...), upper case; empty accepts any."""
+    for_processing: Literal["refuse", "accept"] = "refuse"
+    """Raw detector values (PresentationIntentType FOR PROCESSING) look unlike what is displayed."""
     sequence: list[Sequence] = []
     dimensionality: Literal["image", "volume"] = "volume"
     minimum_slices: Annotated[int, Field(ge=1)] = 1
@@ -68,6 +73,8 @@ class PackageManifest(Schema):
     lesions: Literal["real", "planted"]
     exam_level_surrogate: bool = False
     """The exam calibrator was fitted on stand-ins for exams, such as runs of slices."""
+    rules: RulesConfig | None = None
+    """Which series the training took, and screening takes where the user names no other rules."""
     preprocess: PreprocessConfig
     model: ModelConfig
     probability_levels: list[Literal["image", "exam"]]

@@ -13,7 +13,7 @@ from medrec.calibration.files import (
     write_calibration,
     write_operating_points,
 )
-from medrec.config.base import validate
+from medrec.config.base import BAD_YAML, validate
 from medrec.errors import ConfigError, PackageError
 from medrec.package.checksums import verify_checksums, write_checksums
 from medrec.package.contract import FORMAT, PackageManifest
@@ -131,7 +131,7 @@ def _read_manifest(path: Path) -> PackageManifest:
 def _read_mapping(path: Path) -> dict[str, Any]:
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+    except (OSError, *BAD_YAML) as error:
         message = f"{path} can't be read: {error}"
         raise PackageError(message) from error
     if not isinstance(data, dict):

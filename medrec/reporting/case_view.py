@@ -49,4 +49,5 @@ class CaseView:
 def hide_paths(prediction: CasePrediction) -> CasePrediction:
     """Name the case by its id where its files' paths stood: paths are the user's own."""
     images = tuple(replace(image, source=prediction.case_id) for image in prediction.images)
-    return replace(prediction, source=prediction.case_id, images=images)
+    series = None if prediction.series is None else prediction.case_id
+    return replace(prediction, source=prediction.case_id, images=images, series=series)

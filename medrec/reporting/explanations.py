@@ -161,6 +161,11 @@ REASONS: Final[dict[ReasonCode, Explanation]] = {
         "nothing.",
         _READ_BY_HAND,
     ),
+    ReasonCode.IDENTIFIABLE: _e(
+        "A name is left in it",
+        "A name or number of the header also stands where it can't be removed.",
+        "Don't pass the file on: look for the text in its pixels.",
+    ),
     ReasonCode.UNSAFE_ARCHIVE: _e(
         "Unsafe archive",
         "The archive holds names that would be written outside its folder.",
@@ -202,8 +207,8 @@ NOTES: Final[dict[NoteCode, Explanation]] = {
     ),
     NoteCode.NO_ORIENTATION: _e(
         "Orientation unknown",
-        "The file doesn't say how it lies in the patient: left and right can't be told, and no "
-        "letters stand at the picture's edges.",
+        "The file doesn't say how it lies in the patient, or says it twice and differently: left "
+        "and right can't be told, and no letters stand at the picture's edges.",
     ),
     NoteCode.MODALITY_ASSUMED: _e(
         "Modality assumed",
@@ -227,6 +232,11 @@ NOTES: Final[dict[NoteCode, Explanation]] = {
         "Text in the pixels",
         "Letters or marks are part of the image. They may mislead the model and may name a person.",
         "Check the picture before passing it on.",
+    ),
+    NoteCode.PARTLY_JUDGED: _e(
+        "A stack of a file was not judged",
+        "The file holds several stacks of slices. Some were judged, this one was refused.",
+        "Look at the stack that was refused, or send it again as a series of its own.",
     ),
     NoteCode.DOMAIN_SHIFT: _e(
         "Another domain than the training images",

@@ -13,26 +13,31 @@ from tempfile import TemporaryFile
 from textwrap import indent
 from typing import TYPE_CHECKING, Any, TextIO
 
+from medrec.config.base import read_config
+from medrec.config.selection import RulesConfig
 from medrec.domain.ids import to_patient_key
 from medrec.domain.series import FileRecord
 from medrec.errors import ScanError
 from medrec.inference.gate import check_header, check_volume
+from medrec.io.build import build_rules
 from medrec.io.counted import Counted
 from medrec.io.index import open_index
 from medrec.io.loading import load_volume
 from medrec.io.patient_key import load_key
+from medrec.io.selection import choose, left_out_status, select
 from medrec.package.package import open_package
 from medrec.package.store import find_model
 
 if TYPE_CHECKING:
-    from medrec.domain.series import ScanIndex, Series
+    from medrec.domain.series import Case, Series
     from medrec.domain.volume import Volume
+    from medrec.io.selection import Rules
     from medrec.package.contract import InputContract
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesReport:
-    """One series: its facts, and whether it would be screened."""
+    """One series: its facts, whether it would be screened, and the rule that decided."""
 
     case: str
     source: str
@@ -40,7 +45,9 @@ class SeriesReport:
     modality: str
     sequence: str
     images: int
+    spacing: str
     verdict: str
+    rule: str = ""
     decoded: str = ""
 
 
@@ -72,9 +79,9 @@ class InspectReport:
 
     def series_rows(self) -> Iterator[list[str]]:
         """The table of series."""
+        without = {"rule"} if self.is_decoded else {"rule", "decoded"}  # the verdict names the rule
         for one in self.series:
-            row = [str(value) for value in asdict(one).values()]
-            yield row if self.is_decoded else row[:-1]
+            yield [str(value) for name, value in asdict(one).items() if name not in without]
 
     def file_rows(self) -> Iterator[list[str]]:
         """The table of files that belong to no series."""
@@ -93,10 +100,13 @@ class InspectReport:
 def inspect(
     scans: str | Path, *, rules: str | Path | None = None, decode: bool = False
 ) -> InspectReport:
-    """List the cases and series of a folder; `rules` is a model whose input contract selects.
+    """List the cases and series of a folder, and what would become of each.
+
+    `rules` is a file of `kind: rules`, or a model: then its input contract applies, and the rules
+    that it carries, if any.
 
     Raises:
-        MedrecError: Scans or model that aren't there.
+        MedrecError: Scans, rules or model that aren't there or can't be used.
     """
     with open_report(scans, rules=rules, decode=decode) as report:
         return replace(report, series=tuple(report.series), other_files=tuple(report.other_files))
@@ -111,7 +121,7 @@ def open_report(
     Raises:
         MedrecError: Scans or model that aren't there.
     """
-    contract = open_package(find_model(rules)).manifest.input if rules else None
+    judge = _to_judge(rules, decode=decode)
     key = load_key()
     with (
         open_index(
@@ -120,28 +130,22 @@ def open_report(
         TemporaryFile("w+", encoding="utf-8", prefix="medrec-") as file,
     ):
         count = 0
-        for report in _reports(index, contract, decode=decode):
-            file.write(json.dumps(asdict(report)) + "\n")
-            count += 1
+        for case in index.cases:
+            for report in judge(case):
+                file.write(json.dumps(asdict(report)) + "\n")
+                count += 1
         series = Counted(count, lambda: _read_reports(file))
         yield InspectReport(series, index.records, len(index.cases), is_decoded=decode)
 
 
-def _reports(
-    index: ScanIndex, contract: InputContract | None, *, decode: bool
-) -> Iterator[SeriesReport]:
-    for case in index.cases:
-        for series in case.series:
-            yield _describe(case.id, series, contract, decode=decode)
-    for case in index.cases:
-        for series, reason in case.left_out:
-            yield _row(case.id, series, f"skipped: {reason.code} ({reason.detail})")
-
-
 def _read_reports(file: TextIO) -> Iterator[SeriesReport]:
-    file.seek(0)
-    for line in file:
-        yield SeriesReport(**json.loads(line))
+    """What would be judged, and then what would be skipped."""
+    for is_skipped in (False, True):
+        file.seek(0)
+        for line in file:
+            report = SeriesReport(**json.loads(line))
+            if report.verdict.startswith("skipped") is is_skipped:
+                yield report
 
 
 def _json_list(
@@ -158,22 +162,55 @@ def _json_list(
     yield f"  ]{end}"
 
 
-def _describe(
-    case_id: str, series: Series, contract: InputContract | None, *, decode: bool
-) -> SeriesReport:
-    try:
-        notes = check_header(series.first, contract) if contract else ()
-        verdict = "chosen" if contract else "readable header"
-        if notes:
-            verdict += f" ({'; '.join(note.detail for note in notes)})"
-        if not decode:
-            return _row(case_id, series, verdict)
-        volume = load_volume(series)
-        if contract:
-            check_volume(volume, contract)
-        return _row(case_id, series, verdict if contract else "readable", _decoded(volume))
-    except ScanError as error:
-        return _row(case_id, series, f"refused: {error}")
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """Says of each series of a case what `screen` would do with it."""
+
+    contract: InputContract | None
+    rules: Rules | None
+    decode: bool
+
+    def __call__(self, case: Case) -> Iterator[SeriesReport]:
+        choices = choose(case.series, self.rules) if self.rules else ()
+        rule_of = {id(choice.series): choice.rule or "(default)" for choice in choices}
+        selected = select(case, self.rules)
+        for series in selected.series:
+            yield self._describe(case.id, series, rule_of.get(id(series), ""))
+        for series, reason in selected.left_out:
+            status = left_out_status(selected, reason)
+            verdict = f"{status}: {reason.code} ({reason.detail})"
+            yield _row(case.id, series, verdict, rule=rule_of.get(id(series), ""))
+
+    def _describe(self, case_id: str, series: Series, rule: str) -> SeriesReport:
+        try:
+            verdict = self._verdict(series, rule)
+            if not self.decode:
+                return _row(case_id, series, verdict, rule=rule)
+            volume = load_volume(series)
+            if self.contract:
+                check_volume(volume, self.contract)
+            return _row(case_id, series, verdict, rule=rule, decoded=_decoded(volume))
+        except ScanError as error:
+            return _row(case_id, series, f"refused: {error}", rule=rule)
+
+    def _verdict(self, series: Series, rule: str) -> str:
+        notes = check_header(series.first, self.contract) if self.contract else ()
+        details = [f"rule '{rule}'" if rule != "(default)" else "by default"] if rule else []
+        details += [note.detail for note in notes]
+        if self.contract or self.rules:
+            verdict = "chosen"
+        else:
+            verdict = "readable" if self.decode else "readable header"
+        return f"{verdict} ({'; '.join(details)})" if details else verdict
+
+
+def _to_judge(rules: str | Path | None, *, decode: bool) -> _Judge:
+    if rules is None:
+        return _Judge(None, None, decode)
+    if Path(rules).is_file():
+        return _Judge(None, build_rules(read_config(Path(rules), RulesConfig)), decode)
+    manifest = open_package(find_model(rules)).manifest
+    return _Judge(manifest.input, build_rules(manifest.rules), decode)
 
 
 def _decoded(volume: Volume) -> str:
@@ -183,7 +220,9 @@ def _decoded(volume: Volume) -> str:
     return f"{shape}, {low:g} to {high:g}, sha256 {digest}"
 
 
-def _row(case_id: str, series: Series, verdict: str, decoded: str = "") -> SeriesReport:
+def _row(
+    case_id: str, series: Series, verdict: str, *, rule: str = "", decoded: str = ""
+) -> SeriesReport:
     first = series.first
     images = len(series.headers) if len(series.headers) > 1 else first.shape[2]
     return SeriesReport(
@@ -193,6 +232,8 @@ def _row(case_id: str, series: Series, verdict: str, decoded: str = "") -> Serie
         modality=first.modality or "unknown",
         sequence=first.sequence or "unknown",
         images=images,
+        spacing=str(first.spacing or "unknown"),
         verdict=verdict,
+        rule=rule,
         decoded=decoded,
     )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from medrec.config.base import BAD_YAML
 from medrec.errors import OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 RUN = "run.yaml"
@@ -56,12 +58,36 @@ def _check_inputs(out: Path, inputs: Iterable[Path]) -> None:
             raise OutputError(message)
 
 
+@contextmanager
+def writing(out: Path) -> Iterator[None]:
+    """Around what writes into `out`: a full disk, or one that is gone, is one clear error.
+
+    Raises:
+        OutputError: What the disk said, and how to go on.
+    """
+    try:
+        yield
+    except BrokenPipeError:  # a closed terminal is no disk
+        raise
+    except OSError as error:
+        message = (
+            f"--out {out} can't be written: {error.strerror or type(error).__name__}. What is "
+            "finished is kept: make room, then give the same command with --resume"
+        )
+        raise OutputError(message) from error
+
+
 def write_run(out: Path, facts: Mapping[str, Any]) -> None:
-    """Write `run.yaml`, whole or not at all: what ran, with which versions, on what."""
+    """Write `run.yaml`, whole or not at all: what ran, with which versions, on what.
+
+    Raises:
+        OutputError: The folder can't be written.
+    """
     text = yaml.safe_dump(dict(facts), sort_keys=False, width=100)
     part = out / f"{RUN}.part"
-    part.write_text(text, encoding="utf-8")
-    part.replace(out / RUN)
+    with writing(out):
+        part.write_text(text, encoding="utf-8")
+        part.replace(out / RUN)
 
 
 def read_run(out: Path) -> dict[str, Any]:
@@ -73,7 +99,7 @@ def read_run(out: Path) -> dict[str, Any]:
     path = out / RUN
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+    except (OSError, *BAD_YAML) as error:
         message = f"{path} can't be read, so what was asked there is unknown: name another --out"
         raise OutputError(message) from error
     return data if isinstance(data, dict) else {}

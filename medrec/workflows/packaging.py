@@ -6,6 +6,8 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medrec.config.selection import RulesConfig, resolve_rules
+from medrec.config.training import ManifestData
 from medrec.errors import ConfigError
 from medrec.package.contract import Card, InputContract, PackageManifest, TrainingFacts
 from medrec.package.package import write_package
@@ -43,11 +45,14 @@ def to_manifest(
             modality=scope.modality,
             body_part=scope.body_part,
             sequence=scope.sequence,
+            view_position=scope.view_position or [],
+            for_processing=scope.for_processing or "refuse",
             dimensionality=scope.dimensionality,
         ),
         domain=scope.domain,
         lesions=scope.lesions,
         exam_level_surrogate=scope.exam_level_surrogate,
+        rules=rules_of(config),
         preprocess=config.preprocess,
         model=type(config.model).model_validate({**config.model.model_dump(), **no_weights}),
         probability_levels=sorted({entry.level for entry in fitted.calibrations}, reverse=True),
@@ -70,6 +75,25 @@ def to_manifest(
             training_data=card.training_data,
         ),
     )
+
+
+def with_rules(config: TrainConfig, folder: Path) -> TrainConfig:
+    """Read the rules that the data name as a file: digest, run and package hold what they say.
+
+    Raises:
+        ConfigError: The file can't be read, or its rules are wrong.
+    """
+    if not isinstance(config.data, ManifestData):
+        return config
+    rules = resolve_rules(config.data.rules, folder=folder)
+    data = config.data.model_copy(update={"rules": rules})
+    return config.model_copy(update={"data": data})
+
+
+def rules_of(config: TrainConfig) -> RulesConfig | None:
+    """The rules of a config that went through `with_rules`."""
+    rules = config.data.rules if isinstance(config.data, ManifestData) else None
+    return rules if isinstance(rules, RulesConfig) else None
 
 
 def write_unsealed(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,14 +13,15 @@ import numpy as np
 from medrec.domain.finding import CasePrediction, CaseStatus, Label
 from medrec.domain.ids import PatientKey
 from medrec.domain.reference import Reference
-from medrec.errors import ManifestError, ScanError
-from medrec.io.discover import FoundFile
+from medrec.domain.series import FileStatus
+from medrec.errors import ManifestError, ScanError, SkippedFileError
+from medrec.io.discover import FoundFile, discover
 from medrec.io.grouping import group
 from medrec.io.header import read_header
 from medrec.workflows.scored import ScoredSlices
 
 if TYPE_CHECKING:
-    from medrec.domain.series import Case
+    from medrec.domain.series import Case, FileRecord, ImageHeader
     from medrec.inference.screener import Screener
 
 OnCount = Callable[[int, int], None]
@@ -26,22 +29,42 @@ OnCount = Callable[[int, int], None]
 
 
 def find_cases(references: Iterable[Reference], *, root: Path) -> tuple[Case, ...]:
-    """Read the headers of the files that rows name; paths are relative to `root`.
+    """Read the headers of the files that rows name, and of the files in folders that they name.
+
+    Paths are relative to `root`. A file of a folder that is no image is passed over.
 
     Raises:
         ManifestError: Files that can't be read; all are listed.
     """
-    headers, problems = [], []
-    for path in dict.fromkeys(row.path for row in references):
+    headers: list[ImageHeader] = []
+    problems: list[str] = []
+    paths = dict.fromkeys(row.path for row in references)
+    for path in paths:
         try:
-            headers.append(read_header(FoundFile(root / path, path)))
+            headers += _read_headers(root, path)
         except ScanError as error:
             problems.append(f"{path}: {error}")
     index = group(headers, patient_key=_nobody)
-    problems += [f"{r.path}: {r.code or r.status}: {r.detail}" for r in index.records]
+    problems += [
+        f"{r.path}: {r.code or r.status}: {r.detail}" for r in index.records if _counts(r, paths)
+    ]
     if problems:
         raise ManifestError(str(root), problems)
     return tuple(index.cases)
+
+
+def _counts(record: FileRecord, named: Container[str]) -> bool:
+    """A copy within a folder does no harm: one of the two is read."""
+    return record.status is not FileStatus.DUPLICATE or record.path in named
+
+
+def _read_headers(root: Path, path: str) -> Iterator[ImageHeader]:
+    if not (root / path).is_dir():
+        yield read_header(FoundFile(root / path, path))
+        return
+    for file in discover(root / path):
+        with suppress(SkippedFileError):
+            yield read_header(replace(file, source=f"{path}/{file.source}"))
 
 
 def _nobody(_: str) -> PatientKey:
@@ -78,19 +101,19 @@ def lay_beside_truth(
     references: Sequence[Reference],
     labels: Sequence[Label],
 ) -> ScoredSlices:
-    """Join image logits to rows by `path` and `slice`.
+    """Join image logits to rows by `path` and `slice`; a path may be a folder above the image.
 
     A row without a slice speaks of a film, or of a whole volume: then it says of no slice what that
     one shows.
     """
-    truth = {(row.path, row.slice): row for row in references}
+    truth = {(str(PurePosixPath(row.path)), row.slice): row for row in references}
     rows, logits = [], []
     for prediction in predictions:
         is_volume = any(image.slice > 0 for image in prediction.images)
         for image in prediction.images:
-            reference = truth.get((image.source, image.slice))
+            reference = _find(truth, image.source, image.slice)
             if reference is None and not is_volume:
-                reference = truth.get((image.source, None))
+                reference = _find(truth, image.source, None)
             if reference is not None:
                 rows.append(reference)
                 found = {finding.label: finding.logit for finding in image.findings}
@@ -98,3 +121,11 @@ def lay_beside_truth(
     return ScoredSlices(
         tuple(rows), np.array(logits).reshape(len(rows), len(labels)), tuple(labels)
     )
+
+
+def _find(
+    truth: Mapping[tuple[str, int | None], Reference], source: str, number: int | None
+) -> Reference | None:
+    path = PurePosixPath(source)
+    places = [str(place) for place in (path, *path.parents)]
+    return next((truth[place, number] for place in places if (place, number) in truth), None)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from medrec.config.base import apply_overrides, validate
 from medrec.config.screening import ScreenConfig
+from medrec.config.selection import resolve_rules
 from medrec.domain.finding import CasePrediction, CaseStatus, latest
 from medrec.domain.ids import PatientKey, to_patient_key
 from medrec.domain.modality import Modality
@@ -30,7 +31,7 @@ from medrec.reporting.summary import finding_columns, write_images, write_summar
 from medrec.reporting.worklist import write_worklist
 from medrec.workflows.case_page import write_case_page
 from medrec.workflows.model_facts import model_facts
-from medrec.workflows.output import prepare_output, read_run, write_run
+from medrec.workflows.output import prepare_output, read_run, write_run, writing
 from medrec.workflows.stages import Stages
 from medrec.workflows.versions import digest_of, versions
 
@@ -100,11 +101,11 @@ def screen(  # noqa: PLR0913 (the options of the command)
     """Screen a folder or a file with a shipped model (its name) or a model folder.
 
     Raises:
-        MedrecError: Scans, model, device or output folder that can't be used. A bad scan is no
-            error: it is a row in `files.csv`.
+        MedrecError: Scans, model, device or output folder that can't be used, or a disk that fills
+            up. A bad scan is no error: it is a row in `files.csv`.
     """
     scans, out, stages = Path(scans), Path(out), Stages()
-    config = validate(apply_overrides({}, overrides, where="--set"), ScreenConfig, where="--set")
+    config = _read_overrides(overrides)
     package = open_package(find_model(model))
     options = _Options(config, _to_modality(modality), prevalence, hide_paths=hide_paths)
     _check(package, options, scans, out)
@@ -118,9 +119,9 @@ def screen(  # noqa: PLR0913 (the options of the command)
     with ExitStack() as while_indexed:
         with stages("index"):
             index = while_indexed.enter_context(_open_index(scans, hidden=hide_paths))
-        with stages("screen"):
+        with stages("screen"), writing(out):
             _screen(out, index, screener, pages, on_case or _silent)
-        with stages("tables"):
+        with stages("tables"), writing(out):
             result = _finish(out, index, package, pages.model)
             write_worklist(out / "index.html", result.predictions, pages.model)
     seconds = {"seconds": stages.seconds}
@@ -128,6 +129,13 @@ def screen(  # noqa: PLR0913 (the options of the command)
         out, {"verb": "screen", "finished": True, **asked, **_came_of(result, screener), **seconds}
     )
     return result
+
+
+def _read_overrides(overrides: Sequence[str]) -> ScreenConfig:
+    """The config that `--set` gives; rules are read, so that they, not their path, are recorded."""
+    data = apply_overrides({}, overrides, where="--set")
+    config = validate(data, ScreenConfig, where="--set")
+    return config.model_copy(update={"rules": resolve_rules(config.rules, folder=Path())})
 
 
 def _silent(prediction: CasePrediction | None, done: int, total: int) -> None:

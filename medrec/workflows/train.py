@@ -20,6 +20,7 @@ from medrec.domain.finding import Label
 from medrec.domain.reference import Reference, Split
 from medrec.errors import OutputError
 from medrec.inference.device import pick_device
+from medrec.io.build import build_rules
 from medrec.package.card import CardFigures, render_card
 from medrec.package.package import ModelPackage, seal_package
 from medrec.preprocess.build import build_preprocessor
@@ -29,7 +30,9 @@ from medrec.workflows.output import prepare_output, read_run, write_run
 from medrec.workflows.packaging import (
     digest_of_pictures,
     read_license,
+    rules_of,
     to_manifest,
+    with_rules,
     write_unsealed,
 )
 from medrec.workflows.relocating import relocate
@@ -70,7 +73,7 @@ def train(
             or pictures shared between splits; too few patients.
     """
     path, out, say = Path(config), Path(out), say or _silent
-    asked = read_config(path, TrainConfig, overrides=overrides)
+    asked = with_rules(read_config(path, TrainConfig, overrides=overrides), path.parent)
     license_text = read_license(asked, path.parent)
     references, root = build_references(asked.data, labels=asked.labels, folder=path.parent)
     plan = build_splits(asked.splits, references, folder=path.parent)
@@ -124,6 +127,7 @@ class _Run:
             references,
             root=self.root,
             prepare=build_preprocessor(self.config.preprocess),
+            rules=build_rules(rules_of(self.config)),
             labels=[Label(label) for label in self.config.labels],
         )
         check_leakage(slices.references, plan, digests=slices.digests())

@@ -63,7 +63,9 @@ def test_an_unknown_kind_is_refused_with_the_known_ones(tmp_path):
     path = tmp_path / "odd.yaml"
     path.write_text("kind: screening\n", encoding="utf-8")
 
-    with pytest.raises(ConfigError, match=r"wanted one of evaluate, screen, train.*'screening'"):
+    with pytest.raises(
+        ConfigError, match=r"wanted one of evaluate, rules, screen, train.*'screening'"
+    ):
         read_any_config(path)
 
 

@@ -67,7 +67,9 @@ def test_blank_slices_are_counted(archive):
 def test_each_volume_is_loaded_once(archive, monkeypatch):
     loaded = []
     load = module.load_file
-    monkeypatch.setattr(module, "load_file", lambda path: loaded.append(path.name) or load(path))
+    monkeypatch.setattr(
+        module, "load_file", lambda path, **kw: loaded.append(path.name) or load(path, **kw)
+    )
     seen = []
 
     prepare([row(path, n) for n in (1, 2) for path in ("a.nii", "b.nii")], archive,

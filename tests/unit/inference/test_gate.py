@@ -102,3 +102,48 @@ def test_too_few_slices_and_foreign_spacing_are_refused():
     wide = Geometry(np.diag([3.0, 3.0, 5.0, 1.0]))
     with pytest.raises(RefusedScanError, match=r"3.00 x 3.00 mm"):
         check_volume(volume(ramp, geometry=wide), contract)
+
+
+FILMS = InputContract(
+    modality=[Modality.DX, Modality.MG], view_position=["PA"], dimensionality="image"
+)
+
+
+def test_a_view_that_the_model_was_not_made_for_is_refused_and_an_unknown_one_is_not():
+    with pytest.raises(RefusedScanError, match="view is LL, where the model was made for PA"):
+        check_header(header(modality=Modality.DX, view_position="LL"), FILMS)
+
+    assert check_header(header(modality=Modality.DX), FILMS) == ()
+
+
+@pytest.mark.parametrize(
+    ("contract", "user", "is_refused"),
+    [
+        ("refuse", None, True),
+        ("refuse", "accept", False),
+        ("accept", None, False),
+        ("accept", "refuse", True),
+    ],
+)
+def test_raw_detector_values_are_refused_unless_the_contract_or_the_user_accepts_them(
+    contract, user, is_refused
+):
+    contract = FILMS.model_copy(update={"for_processing": contract})
+    raw = header(modality=Modality.DX, is_for_processing=True)
+
+    if not is_refused:
+        assert check_header(raw, contract, for_processing=user) == ()
+        return
+    with pytest.raises(RefusedScanError, match="raw detector values") as error:
+        check_header(raw, contract, for_processing=user)
+    assert error.value.code == ReasonCode.OUT_OF_SCOPE
+
+
+def test_a_contract_that_doesn_t_speak_of_raw_films_refuses_them():
+    assert InputContract.model_validate({"modality": ["DX"]}).for_processing == "refuse"
+
+
+def test_a_film_whose_header_gives_it_a_place_is_no_slice():
+    film = header(modality=Modality.DX, position_lps_mm=(0.0, 0.0, 0.0))
+
+    assert check_header(film, FILMS) == ()

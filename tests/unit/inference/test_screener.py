@@ -7,7 +7,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-from dicom_factory import a_stack, save_stack
+from dicom_factory import a_stack, an_enhanced, an_image, save, save_stack
 from package_factory import a_package
 
 from medrec.config.screening import ScreenConfig
@@ -344,3 +344,58 @@ def test_an_error_that_is_no_scans_error_is_not_swallowed(tmp_path, package, mon
     with pytest.raises(KeyError, match="a bug"):
         screener(only_case(tmp_path))
     assert not issubclass(KeyError, FailedScanError)
+
+
+@pytest.fixture(scope="module")
+def film_package(tmp_path_factory):
+    contract = {"modality": ["DX"], "dimensionality": "image"}
+    return a_package(tmp_path_factory.mktemp("film-model"), input=contract)
+
+
+def a_film(folder, **tags):
+    film = an_image(some_voxels(3, slices=1)[:, :, 0].T, modality="DX", **tags)
+    return save(film, folder / "film").parent
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [(None, CaseStatus.REFUSED), ("refuse", CaseStatus.REFUSED), ("accept", CaseStatus.SCORED)],
+)
+def test_a_film_of_raw_values_is_judged_only_where_the_user_accepts_it(
+    film_package, tmp_path, word, status
+):
+    folder = a_film(tmp_path, PresentationIntentType="FOR PROCESSING")
+    config = ScreenConfig(heatmap=False, for_processing=word)
+
+    outcome = build_screener(film_package, config, device="cpu")(only_case(folder))
+
+    assert status is outcome.prediction.status
+
+
+@pytest.mark.parametrize(
+    ("tags", "words"),
+    [
+        ({"ImagerPixelSpacing": ["0.14", "0.14"]}, "0.14 x 0.14 mm (at the detector)"),
+        ({}, "no physical size"),
+    ],
+)
+def test_the_facts_of_a_film_say_what_its_spacing_rests_on(film_package, tmp_path, tags, words):
+    screener = build_screener(film_package, ScreenConfig(heatmap=False), device="cpu")
+
+    outcome = screener(only_case(a_film(tmp_path, **tags)))
+
+    assert outcome.facts["Spacing"] == words
+
+
+def test_a_file_of_several_stacks_has_one_row_and_says_which_was_not_judged(screener, tmp_path):
+    other = some_voxels(2)
+    image = an_enhanced([(some_voxels(1), {"stack_id": "1"}), (other, {"stack_id": "2"})])
+    second = image.PerFrameFunctionalGroupsSequence[5]
+    second.PlanePositionSequence[0].ImagePositionPatient = ["1", "2", "99"]
+    save(image, tmp_path / "image")
+
+    outcome = screener(only_case(tmp_path))
+
+    assert [(row.path, row.status) for row in outcome.records] == [("image", FileStatus.SCORED)]
+    (note,) = [n for n in outcome.prediction.notes if n.code is NoteCode.PARTLY_JUDGED]
+    assert "gap: slice 3 of 25 is missing" in note.detail

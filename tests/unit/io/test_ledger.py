@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from medrec.domain.ids import CaseId
 from medrec.domain.series import FileRecord, FileStatus
 from medrec.io.ledger import FileLedger
@@ -48,3 +50,15 @@ def test_rows_after_a_torn_one_are_whole(tmp_path):
     ledger.append([ONE])
 
     assert [ONE] == ledger.read({CaseId("c-1"), CaseId("c-2")})
+
+
+def test_a_name_with_a_carriage_return_stays_one_file(tmp_path):
+    odd = FileRecord("a\rb.dcm", FileStatus.FAILED, CaseId("c-1"), "io", "vanished")
+    ledger = FileLedger(tmp_path)
+    ledger.append([odd])
+    ledger.finish(ledger.read({CaseId("c-1")}))
+    ledger.append([replace(odd, status=FileStatus.SCORED, code="", detail="")])
+
+    back = ledger.read({CaseId("c-1")})
+
+    assert [("a\\rb.dcm", FileStatus.SCORED)] == [(row.path, row.status) for row in back]

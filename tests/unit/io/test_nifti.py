@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 
 import nibabel as nib
 import numpy as np
@@ -135,6 +136,98 @@ def test_a_series_of_volumes_is_out_of_scope(tmp_path):
 )
 def test_a_header_that_can_t_be_right_is_refused(tmp_path, change, code):
     assert code == refusal_of(write(tmp_path / "a.nii", change=change))
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+@pytest.mark.parametrize("offset", [0.0, 8.0, 348.0, -352.0, np.nan, np.inf])
+def test_voxels_never_start_inside_the_header(tmp_path, name, offset):
+    assert refusal_of(write(tmp_path / name, change=put(108, offset, "<f4"))) == "malformed"
+
+
+def test_a_packed_file_is_not_inflated_up_to_a_far_offset(tmp_path):
+    path = write(tmp_path / "a.nii.gz", change=put(108, 65 * 1024**2, "<f4"))
+    path.write_bytes(path.read_bytes() + bytes(100_000))  # enough to hold it, by its size
+
+    assert refusal_of(path) == "malformed"
+
+
+def test_voxels_that_a_packed_file_can_t_hold_are_refused_before_memory_is_taken(tmp_path):
+    path = write(tmp_path / "a.nii.gz", change=put(42, [800] * 3, "<i2"))
+
+    tracemalloc.start()
+    code = refusal_of(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert "truncated" == code
+    assert peak < 2**20
+
+
+def test_an_extension_that_claims_to_be_huge_is_left_unread(tmp_path):
+    content = nib.Nifti1Image(VALUES, RAS).to_bytes()
+    extension = np.array([1, 2**30, 4], "<i4").tobytes()
+    mutable = bytearray(content[:348] + extension + content[352:])
+    put(108, 360.0, "<f4")(mutable)
+    (tmp_path / "a.nii").write_bytes(mutable)
+
+    np.testing.assert_array_equal(load_file(tmp_path / "a.nii").voxels[0], VALUES)
+
+
+def test_a_scaled_volume_takes_little_more_memory_than_its_voxels(tmp_path):
+    values = np.random.default_rng(1).integers(0, 999, (64, 64, 64)).astype(np.int16)
+    path = write(tmp_path / "a.nii", values, change=put(112, [0.5, -3.0], "<f4"))
+
+    tracemalloc.start()
+    load_file(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < 1.3 * (2 + 4) * 64**3
+
+
+def test_scaling_plane_by_plane_gives_what_nibabel_gives(tmp_path):
+    values = np.random.default_rng(1).integers(-999, 999, (9, 8, 7)).astype(np.int16)
+    path = write(tmp_path / "a.nii", values, change=put(112, [0.37, -11.3], "<f4"))
+
+    wanted = nib.load(path).get_fdata().astype(np.float32)
+
+    np.testing.assert_array_equal(wanted, load_file(path).voxels[0])
+
+
+def test_a_sform_and_a_qform_that_contradict_each_other_tell_no_orientation(tmp_path):
+    image = nib.Nifti1Image(VALUES, None)
+    image.set_sform(RAS, code=1)
+    image.set_qform(RAS @ np.diag([-1.0, 1, 1, 1]), code=1)
+    (tmp_path / "a.nii").write_bytes(image.to_bytes())
+
+    volume = load_file(tmp_path / "a.nii")
+
+    assert volume.geometry is None
+    assert [note.code for note in volume.notes] == ["no_orientation"]
+    assert "sform and qform" in volume.notes[0].detail
+
+
+def test_a_sform_and_a_qform_of_one_mind_are_not_noted(tmp_path):
+    image = nib.Nifti1Image(VALUES, None)
+    image.set_sform(RAS, code=4)
+    image.set_qform(RAS, code=1)
+    (tmp_path / "a.nii").write_bytes(image.to_bytes())
+
+    assert load_file(tmp_path / "a.nii").notes == ()
+
+
+@pytest.mark.parametrize("slope", [0.0, np.nan])
+def test_a_slope_of_0_or_nan_means_values_as_stored(tmp_path, slope):
+    volume = load_file(write(tmp_path / "a.nii", change=put(112, [slope, 5.0], "<f4")))
+
+    np.testing.assert_array_equal(volume.voxels[0], VALUES)
+
+
+def test_either_byte_order_is_read(tmp_path):
+    image = nib.Nifti1Image(VALUES.astype(">i2"), RAS, nib.Nifti1Header(endianness=">"))
+    (tmp_path / "a.nii").write_bytes(image.to_bytes())
+
+    np.testing.assert_array_equal(load_file(tmp_path / "a.nii").voxels[0], VALUES)
 
 
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])

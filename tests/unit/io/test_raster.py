@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -91,6 +93,34 @@ def test_a_picture_of_too_many_pixels_is_refused_by_its_header(tmp_path, monkeyp
     monkeypatch.setattr(raster, "MAX_PIXELS", 40)
 
     assert refusal_of(save(tmp_path / "a.png", GREY)) == "too_large"
+
+
+def test_colour_takes_a_few_bytes_a_pixel_on_its_way_to_grey(tmp_path):
+    values = np.random.default_rng(1).integers(0, 256, (800, 500, 3)).astype(np.uint8)
+    path = save(tmp_path / "a.png", values)
+
+    tracemalloc.start()
+    load_file(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < 16 * 800 * 500
+
+
+def test_a_png_that_moves_is_out_of_scope(tmp_path):
+    frames = [Image.fromarray(values) for values in (GREY, GREY[::-1])]
+    frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:])
+
+    assert refusal_of(tmp_path / "a.png") == "out_of_scope"
+
+
+def test_of_a_jpeg_with_previews_the_first_picture_is_read(tmp_path):
+    frames = [Image.fromarray(np.repeat(values, 8, axis=1)) for values in (GREY, GREY[::-1])]
+    frames[0].save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=frames[1:])
+
+    first = load_file(tmp_path / "a.jpg").slice_px(0)
+
+    np.testing.assert_allclose(first, np.repeat(GREY, 8, axis=1), atol=3)
 
 
 def test_a_constant_picture_is_blank(tmp_path):

@@ -93,3 +93,13 @@ def test_the_card_says_what_it_is_not():
     assert "Not a medical device." in card
     assert "CC-BY-4.0" in card
     assert "No out-of-distribution gate" in card
+
+
+def test_a_card_of_a_film_model_names_its_views_and_another_card_doesn_t():
+    contract = {"modality": ["DX"], "view_position": ["PA", "AP"], "for_processing": "accept"}
+
+    card = a_card(input=contract)
+
+    assert "| view | PA, AP |" in card
+    assert "| films | raw ones (FOR PROCESSING) too |" in card
+    assert "| view |" not in a_card()

@@ -4,8 +4,10 @@ import json
 import shutil
 
 import pytest
+import torch
 import yaml
 from package_factory import a_package
+from safetensors.torch import load_file, save_file
 
 from medrec.errors import PackageError
 from medrec.package.build import load_network
@@ -204,3 +206,13 @@ def test_the_network_computes_in_full_precision_and_is_ready_to_judge(sound):
     assert not network.training
     kinds = {str(weight.dtype) for weight in network.parameters()}
     assert {"torch.float32"} == kinds
+
+
+def test_weights_that_are_no_numbers_are_refused_on_loading(folder):
+    state = load_file(folder / WEIGHTS)
+    name = next(name for name, tensor in state.items() if tensor.is_floating_point())
+    save_file({**state, name: torch.full_like(state[name], torch.inf)}, folder / WEIGHTS)
+    write_checksums(folder)
+
+    with pytest.raises(PackageError, match="no numbers, such as"):
+        load_network(open_package(folder), device="cpu")
