@@ -82,8 +82,12 @@ def read_dicom_header(file: FoundFile) -> ImageHeader:
     return _from_head(file, read_head(file.path, (*_KEYWORDS, *PRIVATE_TAGS)))
 
 
-def read_plain_dicom_header(file: FoundFile) -> ImageHeader | None:
+def read_plain_dicom_header(
+    file: FoundFile, *, stamp: tuple[int, int] | None = None
+) -> ImageHeader | None:
     """Read one ordinary image's header in one go; None for any file that isn't plain DICOM.
+
+    The header takes the file's stamp with it.
 
     Raises:
         ScanError: As `read_dicom_header`.
@@ -96,8 +100,9 @@ def read_plain_dicom_header(file: FoundFile) -> ImageHeader | None:
     neighbour = _NEIGHBOURS.get(key)
     if neighbour is not None:
         with dicom_errors():
-            return replace(neighbour, path=file.path, source=file.source, **_own(head.dataset))
-    header = _from_head(file, head)
+            own = _own(head.dataset)
+        return replace(neighbour, path=file.path, source=file.source, stamp=stamp, **own)
+    header = replace(_from_head(file, head), stamp=stamp)
     _NEIGHBOURS.keep(key, header)
     return header
 

@@ -38,8 +38,8 @@ def read_header(file: FoundFile) -> ImageHeader:
         if not is_regular_file(file.path):
             raise _not_regular(file)
         stamp = stamp_of(file.path)  # before the header: a change meanwhile is found out too
-        plain = read_plain_dicom_header(file)
-        return replace(plain or _read(file), stamp=stamp)
+        plain = read_plain_dicom_header(file, stamp=stamp)
+        return plain if plain is not None else replace(_read(file), stamp=stamp)
     except OSError as error:
         # The message of an OSError holds the path, which may hold a name.
         detail = f"the file can't be read now: {error.strerror or type(error).__name__}"
