@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from itertools import islice
 from typing import Any, NoReturn, ParamSpec
 
 import typer
@@ -15,6 +16,7 @@ from medrec.errors import MedrecError
 P = ParamSpec("P")
 
 _WIDTH_OF_FILES = 120
+_ROWS_OF_A_PART = 500
 
 
 def say(text: str = "") -> None:
@@ -80,11 +82,20 @@ def progress(description: str) -> Iterator[Callable[[int, int], None]]:
         yield update
 
 
-def show_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+def show_table(title: str, columns: list[str], rows: Iterable[list[str]]) -> None:
     """Print a table to stdout; every value is text, never markup.
 
     The first column, which names the row, stays in one line. Into a file or pipe goes a wide table.
+    A long one comes in parts, each with the columns' names, as no more than a part is held.
     """
+    pending = iter(rows)
+    part = list(islice(pending, _ROWS_OF_A_PART))
+    _show_part(title, columns, part)
+    while part := list(islice(pending, _ROWS_OF_A_PART)):
+        _show_part(None, columns, part)
+
+
+def _show_part(title: str | None, columns: list[str], rows: list[list[str]]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table

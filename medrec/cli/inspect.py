@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -23,14 +22,16 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """Show what a folder holds: cases, series, what would be screened or refused, and why."""
-    from medrec.workflows.inspect import inspect
+    from medrec.workflows.inspect import open_report
 
-    report = inspect(scans, rules=rules, decode=decode)
-    if as_json:
-        say(json.dumps(report.to_json(), indent=2))
-        return
-    columns = ["case", "source", "format", "modality", "sequence", "images", "spacing", "verdict"]
-    show_table("Series", [*columns, *(["decoded"] if decode else [])], report.series_rows())
-    if report.other_files:
-        show_table("Other files", ["path", "status", "code", "detail"], report.file_rows())
-    say(report.summary())
+    with open_report(scans, rules=rules, decode=decode) as report:
+        if as_json:
+            for line in report.json_lines():
+                say(line)
+            return
+        columns = ["case", "source", "format", "modality", "sequence", "images", "spacing"]
+        columns += ["verdict", "decoded"] if decode else ["verdict"]
+        show_table("Series", columns, report.series_rows())
+        if report.other_files:
+            show_table("Other files", ["path", "status", "code", "detail"], report.file_rows())
+        say(report.summary())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -152,7 +153,10 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class ScanIndex:
-    """All that a folder holds: the cases to judge, and the files that belong to none."""
+    """All that a folder holds: the cases to judge, and the files that belong to none.
 
-    cases: tuple[Case, ...]
-    records: tuple[FileRecord, ...]
+    Both are sorted by path, have a length and can be gone through again; they may lie on disk.
+    """
+
+    cases: Collection[Case]
+    records: Collection[FileRecord]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from pydicom.charset import python_encoding
+from pydicom.tag import Tag
 from pydicom.uid import UID
 
 from medrec.domain.codes import Note, NoteCode, ReasonCode
@@ -23,6 +25,8 @@ from medrec.io.dicom_pixels import (
 from medrec.io.dicom_values import integer_of, number_of, numbers_of, text_of, texts_of
 from medrec.io.diffusion import PRIVATE_TAGS, read_b_value
 from medrec.io.frames import FRAME_KEYWORDS, read_stacks
+from medrec.io.neighbours import Neighbours
+from medrec.io.plain_dicom import read_plain_head
 from medrec.io.sequence import MrTags, names_agent, tell_sequence
 from medrec.io.xray import (
     XRAY_KEYWORDS,
@@ -51,6 +55,7 @@ _KEYWORDS = (
     "WindowWidth", "PresentationLUTShape", "AcquisitionNumber", "DiffusionBValue",
     "DiffusionGradientOrientation", *XRAY_KEYWORDS, *FRAME_KEYWORDS,
 )  # fmt: skip
+_TAGS = frozenset(int(Tag(keyword)) for keyword in (*_KEYWORDS, *PRIVATE_TAGS))
 _UID = re.compile(r"[0-9.]{1,64}")
 _LOCALIZER = re.compile(
     r"\b(locali[sz]ers?|scouts?|survey|surview|topogram|(3|three) ?plane|aahead)\b"
@@ -74,7 +79,51 @@ def read_dicom_header(file: FoundFile) -> ImageHeader:
         SkippedFileError: An object that shows no patient (a report, a plan, a segmentation).
         OSError: The file can't be opened.
     """
-    head = read_head(file.path, (*_KEYWORDS, *PRIVATE_TAGS))
+    return _from_head(file, read_head(file.path, (*_KEYWORDS, *PRIVATE_TAGS)))
+
+
+def read_plain_dicom_header(
+    file: FoundFile, *, stamp: tuple[int, int] | None = None
+) -> ImageHeader | None:
+    """Read one ordinary image's header in one go; None for any file that isn't plain DICOM.
+
+    The header takes the file's stamp with it.
+
+    Raises:
+        ScanError: As `read_dicom_header`.
+        OSError: The file can't be opened.
+    """
+    head = read_plain_head(file.path, _TAGS)
+    if head is None:
+        return None
+    key = _NEIGHBOURS.key(head)
+    neighbour = _NEIGHBOURS.get(key)
+    if neighbour is not None:
+        with dicom_errors():
+            own = _own(head.dataset)
+        return replace(neighbour, path=file.path, source=file.source, stamp=stamp, **own)
+    header = replace(_from_head(file, head), stamp=stamp)
+    _NEIGHBOURS.keep(key, header)
+    return header
+
+
+def _own(dataset: Dataset) -> dict[str, Any]:
+    """The fields in which the slices of a series differ; they hang on `_OWN_KEYWORDS` alone."""
+    return {
+        "sop_uid": _uid(dataset, "SOPInstanceUID"),
+        "position_lps_mm": _triple(numbers_of(dataset, "ImagePositionPatient", 3)),
+        "instance_number": integer_of(dataset, "InstanceNumber"),
+        "window": read_window(dataset),
+    }
+
+
+_OWN_KEYWORDS = (
+    "SOPInstanceUID", "ImagePositionPatient", "InstanceNumber", "WindowCenter", "WindowWidth",
+)  # fmt: skip
+_NEIGHBOURS: Neighbours[ImageHeader] = Neighbours(_OWN_KEYWORDS)
+
+
+def _from_head(file: FoundFile, head: DicomHead) -> ImageHeader:
     with dicom_errors():
         _check_picture(head)
         uids = {keyword: _uid(head.dataset, keyword) for keyword in _UIDS}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
@@ -92,7 +93,7 @@ def decoder_of(syntax: str) -> PixelDecoder:
     """
     uid = UID(syntax, validation_mode=IGNORE)
     decoder = DECODERS.get(uid)
-    if decoder is not None and decoder.is_installed and _is_available(uid, decoder):
+    if decoder is not None and _is_usable(uid, decoder):
         return decoder
     detail = f"no decoder for transfer syntax {_told(uid)}"
     if decoder is not None:
@@ -111,7 +112,10 @@ def gpl_decoders() -> tuple[str, ...]:
     return tuple(found)
 
 
-def _is_available(syntax: UID, decoder: PixelDecoder) -> bool:
+@lru_cache(maxsize=64)  # every file of a folder asks for one of a few
+def _is_usable(syntax: UID, decoder: PixelDecoder) -> bool:
+    if not decoder.is_installed:
+        return False
     return not decoder.plugin or decoder.plugin in get_decoder(syntax).available_plugins
 
 

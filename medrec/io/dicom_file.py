@@ -6,7 +6,7 @@ import logging
 import struct
 import warnings
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,8 +36,12 @@ if TYPE_CHECKING:
 MAX_DECODED_BYTES = 2 * 1024**3
 """What one file may grow to in memory."""
 
-_PIXEL_TAGS = {0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData"}
-_PIXEL_DATA = 0x7FE00010
+PIXEL_TAGS = {
+    0x7FE00008: "FloatPixelData",
+    0x7FE00009: "DoubleFloatPixelData",
+    0x7FE00010: "PixelData",
+}
+_LOGGER = logging.getLogger("pydicom")
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _CHUNK_BYTES = 1 << 20
 _BAD_BYTES = (
@@ -143,11 +147,8 @@ def dicom_errors() -> Iterator[None]:
 
     Its messages quote values of the header, which may be names: they are never passed on.
     """
-    logger = logging.getLogger("pydicom")
-    was_disabled, logger.disabled = logger.disabled, True
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _SILENT if _LOGGER.disabled else silence():
             yield
     except InvalidDicomError as error:
         raise RefusedScanError(ReasonCode.NOT_DICOM, "no DICOM header") from error
@@ -164,8 +165,22 @@ def dicom_errors() -> Iterator[None]:
     except _BAD_BYTES as error:
         detail = f"the header can't be parsed ({type(error).__name__})"
         raise RefusedScanError(ReasonCode.MALFORMED, detail) from error
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Keep pydicom's warnings quiet: around many files, it takes less than around each."""
+    _LOGGER.disabled = True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
-        logger.disabled = was_disabled
+        _LOGGER.disabled = False
+
+
+_SILENT = nullcontext()
+"""Within another block that silences, there is nothing to do."""
 
 
 class _Walk:
@@ -181,8 +196,8 @@ class _Walk:
         """Stop at the pixels (pydicom's `stop_when`)."""
         start = self._file.tell()
         self.value_end = start + (0 if length == _UNDEFINED_LENGTH else length)
-        if tag == _PIXEL_DATA or tag in _PIXEL_TAGS:
-            self._stopped = (_PIXEL_TAGS.get(tag, "PixelData"), length, start)
+        if tag in PIXEL_TAGS:
+            self._stopped = (PIXEL_TAGS[tag], length, start)
             return True
         if length == _UNDEFINED_LENGTH:
             self.value_end = -1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -292,7 +293,8 @@ def _to_grey(colour: NDArray[Any], photometric: str) -> NDArray[Any]:
     return grey
 
 
-def _contradictions(spec: PixelSpec, high_bit: int) -> list[str]:
+@lru_cache(maxsize=1024)  # the slices of a series ask the same
+def _contradictions(spec: PixelSpec, high_bit: int) -> tuple[str, ...]:
     samples = 3 if spec.photometric in _COLOUR else 1
     checks = {
         f"{spec.rows} rows by {spec.columns} columns": min(spec.rows, spec.columns) < 1,
@@ -309,7 +311,7 @@ def _contradictions(spec: PixelSpec, high_bit: int) -> list[str]:
         ),
         f"{spec.samples} samples a pixel where its kind has {samples}": spec.samples != samples,
     }
-    return [problem for problem, is_wrong in checks.items() if is_wrong]
+    return tuple(problem for problem, is_wrong in checks.items() if is_wrong)
 
 
 def _read_padding(dataset: Dataset) -> tuple[int, int] | None:

@@ -87,21 +87,37 @@ def is_regular_file(path: Path) -> bool:
 
 def _walk(folder: Path, root: Path) -> Iterator[FoundFile]:
     try:
-        entries = sorted(os.scandir(folder), key=lambda entry: os.fsencode(entry.name))
+        names, folders = _names_in(folder)
     except OSError:
         # Reading it as a file fails again, and then says why.
         yield FoundFile(path=folder, source=_to_source(folder.relative_to(root)))
         return
-    for entry in entries:
-        path = Path(entry.path)
-        if entry.is_dir(follow_symlinks=False):
+    prefix = "" if folder == root else f"{_to_source(folder.relative_to(root))}/"
+    for name in names:
+        path = folder / name
+        if name in folders:
             yield from _walk(path, root)
         else:
-            yield FoundFile(path=path, source=_to_source(path.relative_to(root)))
+            yield FoundFile(path=path, source=prefix + _to_text(name))
+
+
+def _names_in(folder: Path) -> tuple[list[str], set[str]]:
+    """All names in a folder, sorted, and which of them are folders; names alone take little."""
+    names, folders = [], set()
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            names.append(entry.name)
+            if entry.is_dir(follow_symlinks=False):
+                folders.add(entry.name)
+    return sorted(names, key=os.fsencode), folders
 
 
 def _to_source(path: Path) -> str:
-    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
+    return _to_text(path.as_posix())
+
+
+def _to_text(path: str) -> str:
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _is_dicom(head: bytes) -> bool:

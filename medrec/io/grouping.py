@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import closing
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from medrec.domain.codes import Reason, ReasonCode
-from medrec.domain.ids import to_case_id
 from medrec.domain.modality import PROJECTIONS, FileFormat, Modality
 from medrec.domain.series import Case, FileRecord, FileStatus, ScanIndex, Series
+from medrec.io.counted import Counted
 from medrec.io.digest import dataset_digest
+from medrec.io.header_rows import to_row
+from medrec.io.header_store import HeaderStore
 from medrec.io.image_type import kind_of
 from medrec.io.repeats import part_by_orientation, part_repeats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from medrec.domain.ids import CaseId, PatientKey
+    from medrec.domain.ids import PatientKey
     from medrec.domain.series import FrameStack, ImageHeader
+    from medrec.io.header_store import StoredCase, Twin
     from medrec.io.repeats import Place
 
 _STACKED = {Modality.MR, Modality.CT, Modality.PT, Modality.NM}
@@ -44,74 +49,68 @@ def group(
     patient_key: Callable[[str], PatientKey],
     digest: Callable[[Path], str] = dataset_digest,
 ) -> ScanIndex:
-    """Group headers into cases; the order in which they come doesn't matter.
+    """Group headers into cases, all at once; the order in which they come doesn't matter.
 
     `digest` tells copies of a DICOM file from other images under the same SOPInstanceUID; it is
     asked only where UIDs collide. Two patients under one StudyInstanceUID are two cases.
     """
-    ordered = sorted(headers, key=lambda header: header.source)
-    kept, copies, records = _without_copies(ordered, digest)
-    cases = sorted(_cases(kept, patient_key), key=lambda case: case.source)
-    case_of = {source: case.id for case in cases for source in _sources(case)}
-    records += [_copy_record(copy, original, case_of) for copy, original in copies]
-    return ScanIndex(cases=tuple(cases), records=tuple(sorted(records, key=lambda row: row.path)))
+    with closing(HeaderStore(None, patient_key=patient_key)) as store:
+        for header in headers:
+            store.add(to_row(header))
+        index = group_stored(store, digest=digest)
+        return ScanIndex(cases=tuple(index.cases), records=tuple(index.records))
 
 
-def _without_copies(
-    ordered: Sequence[ImageHeader], digest: Callable[[Path], str]
-) -> tuple[list[ImageHeader], list[tuple[ImageHeader, ImageHeader]], list[FileRecord]]:
-    """Split into images to keep, (copy, original) pairs, and images whose UID is contested."""
-    kept: list[ImageHeader] = []
-    copies: list[tuple[ImageHeader, ImageHeader]] = []
-    records: list[FileRecord] = []
-    for same in _collect(ordered, lambda header: header.sop_uid or header.identity):
-        if len(same) == 1 or same[0].format is not FileFormat.DICOM or _all_equal(same, digest):
-            kept.append(same[0])
-            copies += [(copy, same[0]) for copy in same[1:]]
-        else:
-            detail = f"{len(same)} different files carry one SOPInstanceUID"
-            records += [
-                FileRecord(header.source, FileStatus.REFUSED, None, ReasonCode.UID_CONFLICT, detail)
-                for header in same
-            ]
-    return kept, copies, records
+def group_stored(
+    store: HeaderStore, *, digest: Callable[[Path], str] = dataset_digest
+) -> ScanIndex:
+    """Group what a store holds, as `group` does; the index reads from the store while it is open.
+
+    What it hands out is made each time: a case is in memory only while somebody holds it.
+    """
+    for twins in store.twins():
+        _settle_twins(store, twins, digest)
+    store.part()
+    return ScanIndex(
+        cases=Counted(store.count("exam"), lambda: map(_to_case, store.cases())),
+        records=Counted(store.count("record"), store.records),
+    )
 
 
-def _all_equal(same: Sequence[ImageHeader], digest: Callable[[Path], str]) -> bool:
+def _settle_twins(
+    store: HeaderStore, twins: Callable[[], Iterator[Twin]], digest: Callable[[Path], str]
+) -> None:
+    """Keep the first of equal files; refuse different images that carry one UID, all of them."""
+    original = next(twins())
+    if original.format != FileFormat.DICOM or _all_equal(twins(), digest):
+        detail = SAME_AS + original.source
+        for copy in islice(twins(), 1, None):
+            record = FileRecord(copy.source, FileStatus.DUPLICATE, None, "", detail)
+            store.add_record(record, original=original)
+            store.drop(copy)
+        return
+    count = sum(1 for _ in twins())
+    detail = f"{count} different files carry one SOPInstanceUID"
+    for twin in twins():
+        store.add_record(
+            FileRecord(twin.source, FileStatus.REFUSED, None, ReasonCode.UID_CONFLICT, detail)
+        )
+        store.drop(twin)
+
+
+def _all_equal(twins: Iterator[Twin], digest: Callable[[Path], str]) -> bool:
     try:
-        return len({digest(header.path) for header in same}) == 1
+        first = digest(next(twins).path)
+        return all(digest(twin.path) == first for twin in twins)
     except OSError:  # vanished since: not proven to be a copy
         return False
 
 
-def _copy_record(
-    copy: ImageHeader, original: ImageHeader, case_of: dict[str, CaseId]
-) -> FileRecord:
-    case_id = case_of[original.source]
-    return FileRecord(copy.source, FileStatus.DUPLICATE, case_id, "", f"{SAME_AS}{original.source}")
-
-
-def _cases(kept: Sequence[ImageHeader], patient_key: Callable[[str], PatientKey]) -> list[Case]:
-    cases = []
-    for study in _collect(kept, lambda header: header.study_uid or header.identity):
-        patients = {header.patient_id for header in study if header.patient_id}
-        if len(patients) <= 1:
-            # An absent PatientID is unknown, not another patient.
-            key = patient_key(patients.pop()) if patients else None
-            cases.append(_case(study, study[0].identity, key))
-            continue
-        for images in _collect(study, lambda header: header.patient_id):
-            patient = images[0].patient_id
-            key = patient_key(patient) if patient else None
-            cases.append(_case(images, f"{images[0].identity}/{key or ''}", key))
-    return cases
-
-
-def _case(images: Sequence[ImageHeader], identity: str, key: PatientKey | None) -> Case:
+def _to_case(stored: StoredCase) -> Case:
     chosen: list[Series] = []
     left_out: list[tuple[Series, Reason]] = []
-    shown = {_view(header) for header in images if not header.is_for_processing}
-    for series in _series(images):
+    shown = {_view(header) for header in stored.images if not header.is_for_processing}
+    for series in _series(stored.images):
         if series.first.is_localizer:
             left_out.append((series, _LOCALIZER))
         elif _is_raw_twin(series.first, shown):
@@ -119,9 +118,9 @@ def _case(images: Sequence[ImageHeader], identity: str, key: PatientKey | None) 
         else:
             chosen.append(series)
     return Case(
-        id=to_case_id(identity),
-        patient_key=key,
-        source=images[0].source,
+        id=stored.id,
+        patient_key=stored.patient_key,
+        source=stored.source,
         series=tuple(chosen),
         left_out=tuple(left_out),
     )
@@ -202,8 +201,3 @@ def _collect(
     for header in headers:
         collected[key(header)].append(header)
     return list(collected.values())
-
-
-def _sources(case: Case) -> list[str]:
-    every = (*case.series, *(series for series, _ in case.left_out))
-    return [source for series in every for source in series.sources]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 from medrec.domain.codes import ReasonCode
 from medrec.domain.modality import FileFormat
 from medrec.errors import FailedScanError, RefusedScanError, ScanError, SkippedFileError
-from medrec.io.dicom import read_dicom_header
+from medrec.io.dicom import read_dicom_header, read_plain_dicom_header
 from medrec.io.discover import FoundFile, is_regular_file, sniff
 from medrec.io.nifti import read_nifti_header
 from medrec.io.raster import read_raster_header
@@ -38,7 +38,8 @@ def read_header(file: FoundFile) -> ImageHeader:
         if not is_regular_file(file.path):
             raise _not_regular(file)
         stamp = stamp_of(file.path)  # before the header: a change meanwhile is found out too
-        return replace(_read(file), stamp=stamp)
+        plain = read_plain_dicom_header(file, stamp=stamp)
+        return plain if plain is not None else replace(_read(file), stamp=stamp)
     except OSError as error:
         # The message of an OSError holds the path, which may hold a name.
         detail = f"the file can't be read now: {error.strerror or type(error).__name__}"

@@ -6,19 +6,18 @@ import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from medrec.domain.series import FileStatus
+from medrec.domain.series import FileStatus, ScanIndex
+from medrec.io.counted import changed
 from medrec.io.grouping import SAME_AS
 
 if TYPE_CHECKING:
-    from medrec.domain.series import Case, FileRecord, ScanIndex, Series
+    from medrec.domain.series import Case, FileRecord, Series
 
 
 def hide_paths_of(index: ScanIndex) -> ScanIndex:
     """Replace every source of an index by `f-` and 16 digits of its hash; files stay readable."""
-    return replace(
-        index,
-        cases=tuple(_hide_case(case) for case in index.cases),
-        records=tuple(_hide_record(record) for record in index.records),
+    return ScanIndex(
+        cases=changed(index.cases, _hide_case), records=changed(index.records, _hide_record)
     )
 
 

@@ -2,48 +2,72 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import sqlite3
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from medrec.domain.series import FileRecord, FileStatus, ScanIndex
-from medrec.errors import FailedScanError, ScanError, SkippedFileError
+from medrec.domain.series import ScanIndex
+from medrec.errors import OutputError
 from medrec.io.discover import discover
-from medrec.io.grouping import group
-from medrec.io.header import read_header
+from medrec.io.grouping import group_stored
+from medrec.io.header_readers import read_rows
+from medrec.io.header_store import HeaderStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from medrec.domain.ids import PatientKey
-    from medrec.domain.series import ImageHeader
+    from medrec.domain.series import FileRecord
+    from medrec.io.discover import FoundFile
+
+
+@contextmanager
+def open_index(scans: Path, *, patient_key: Callable[[str], PatientKey]) -> Iterator[ScanIndex]:
+    """The cases of a folder or file, and a record of each file that belongs to none.
+
+    The index lies in a temporary folder: it can be read, over and over, until the context ends.
+
+    Raises:
+        InputError: Nothing is there.
+        OutputError: The temporary folder can't hold the index.
+    """
+    with TemporaryDirectory(prefix="medrec-", ignore_cleanup_errors=True) as folder:
+        workspace = Path(folder)
+        store = HeaderStore(workspace / "index.sqlite", patient_key=patient_key)
+        with closing(store):
+            found = _find(scans, workspace / "unpacked")
+            with _disk_errors(), closing(read_rows(found)) as rows:
+                for row in rows:
+                    store.add(row)
+                index = group_stored(store)
+            yield index
 
 
 def index_scans(scans: Path, *, patient_key: Callable[[str], PatientKey]) -> ScanIndex:
-    """List the cases of a folder or file, and a record of each file that belongs to none.
+    """The same, held in memory: for a folder of one study, not for an archive.
 
     Raises:
         InputError: Nothing is there.
     """
-    headers: list[ImageHeader] = []
-    records: list[FileRecord] = []
-    for file in discover(scans):
-        try:
-            headers.append(read_header(file))
-        except ScanError as error:
-            records.append(to_record(file.source, error))
-    index = group(headers, patient_key=patient_key)
-    every = sorted((*index.records, *records), key=lambda record: record.path)
-    return replace(index, records=tuple(every))
+    with open_index(scans, patient_key=patient_key) as index:
+        return ScanIndex(cases=tuple(index.cases), records=tuple(index.records))
 
 
-def to_record(source: str, error: ScanError) -> FileRecord:
-    """The row of `files.csv` for a file that raised an error."""
-    return FileRecord(path=source, status=status_of(error), code=error.code, detail=error.detail)
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        message = f"the index can't be written ({error}): is the folder for temporary files full? "
+        message += "Name another one by the environment variable TMPDIR"
+        raise OutputError(message) from error
 
 
-def status_of(error: ScanError) -> FileStatus:
-    """How a file ended that raised an error."""
-    if isinstance(error, SkippedFileError):
-        return FileStatus.SKIPPED
-    return FileStatus.FAILED if isinstance(error, FailedScanError) else FileStatus.REFUSED
+def _find(scans: Path, _unpacked: Path) -> Iterator[FoundFile | FileRecord]:
+    """Every file to read; one that can't even be unpacked comes as its record.
+
+    `_unpacked` is a folder that may be made, for what has to be unpacked first.
+    """
+    yield from discover(scans)

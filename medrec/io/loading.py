@@ -13,7 +13,7 @@ from medrec.io.decoding import io_errors
 from medrec.io.decoding_worker import shared_worker
 from medrec.io.discover import FoundFile, sniff
 from medrec.io.header import read_header
-from medrec.io.index import index_scans
+from medrec.io.index import open_index
 from medrec.io.nifti import load_nifti_mask
 from medrec.io.raster import load_raster_mask
 from medrec.io.selection import only_series
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from medrec.domain.geometry import Geometry
+    from medrec.domain.series import ScanIndex
     from medrec.domain.volume import Volume
     from medrec.io.selection import Rules
 
@@ -57,7 +58,8 @@ def load_file(path: Path, *, rules: Rules | None = None) -> Volume:
             is meant (`not_selected`).
     """
     if path.is_dir():
-        return load_volume(_only_series(path, rules))
+        with open_index(path, patient_key=PatientKey) as index:
+            return load_volume(_only_series(index, rules))
     return load_volume(Series((read_header(FoundFile(path=path, source=path.name)),)))
 
 
@@ -78,8 +80,7 @@ def load_mask(path: Path) -> tuple[NDArray[np.bool_], Geometry | None]:
                 raise RefusedScanError(ReasonCode.NOT_AN_IMAGE, "a mask is NIfTI or PNG")
 
 
-def _only_series(folder: Path, rules: Rules | None) -> Series:
-    index = index_scans(folder, patient_key=PatientKey)
+def _only_series(index: ScanIndex, rules: Rules | None) -> Series:
     for record in index.records:
         if record.status is FileStatus.REFUSED:
             raise RefusedScanError(record.code, f"{record.path}: {record.detail}")

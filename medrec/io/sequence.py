@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from medrec.domain.modality import Sequence
 
@@ -52,6 +53,7 @@ def names_agent(text: str | None) -> bool | None:
     return word not in _NO_AGENT if word else None
 
 
+@lru_cache(maxsize=1024)  # the slices of a series ask the same
 def tell_sequence(tags: MrTags) -> Sequence | None:
     """Tell the sequence; None where neither words nor times are clear.
 

@@ -11,7 +11,7 @@ from medrec.domain.series import FileRecord, FileStatus
 from medrec.errors import OutputError, ScanError
 from medrec.io.deidentify import deidentify_file
 from medrec.io.discover import FoundFile, discover
-from medrec.io.index import to_record
+from medrec.io.header_rows import to_record
 from medrec.io.ledger import COLUMNS
 from medrec.io.patient_key import load_key
 from medrec.io.pseudonyms import Pseudonyms

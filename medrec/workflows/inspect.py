@@ -5,17 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from tempfile import TemporaryFile
+from textwrap import indent
+from typing import TYPE_CHECKING, Any, TextIO
 
 from medrec.config.base import read_config
 from medrec.config.selection import RulesConfig
 from medrec.domain.ids import to_patient_key
+from medrec.domain.series import FileRecord
 from medrec.errors import ScanError
 from medrec.inference.gate import check_header, check_volume
 from medrec.io.build import build_rules
-from medrec.io.index import index_scans
+from medrec.io.counted import Counted
+from medrec.io.index import open_index
 from medrec.io.loading import load_volume
 from medrec.io.patient_key import load_key
 from medrec.io.selection import choose, left_out_status, select
@@ -23,9 +29,7 @@ from medrec.package.package import open_package
 from medrec.package.store import find_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from medrec.domain.series import Case, FileRecord, Series
+    from medrec.domain.series import Case, Series
     from medrec.domain.volume import Volume
     from medrec.io.selection import Rules
     from medrec.package.contract import InputContract
@@ -49,10 +53,15 @@ class SeriesReport:
 
 @dataclass(frozen=True, slots=True)
 class InspectReport:
-    """All series of a folder, and the files that belong to none."""
+    """All series of a folder, and the files that belong to none.
 
-    series: tuple[SeriesReport, ...]
-    other_files: tuple[FileRecord, ...]
+    Both can be counted and gone through again; `open_report` leaves them on disk.
+    """
+
+    series: Collection[SeriesReport]
+    other_files: Collection[FileRecord]
+    case_count: int
+    is_decoded: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `--json`."""
@@ -61,25 +70,31 @@ class InspectReport:
             "other_files": json.loads(json.dumps([asdict(record) for record in self.other_files])),
         }
 
-    def series_rows(self) -> list[list[str]]:
-        """The table of series."""
-        has_decoded = any(one.decoded for one in self.series)
-        without = {"rule"} if has_decoded else {"rule", "decoded"}  # the verdict names the rule
-        return [
-            [str(value) for name, value in asdict(one).items() if name not in without]
-            for one in self.series
-        ]
+    def json_lines(self) -> Iterator[str]:
+        """`to_json` as indented text, line by line: of a large folder it is never held whole."""
+        yield "{"
+        yield from _json_list("series", self.series, end=",")
+        yield from _json_list("other_files", self.other_files, end="")
+        yield "}"
 
-    def file_rows(self) -> list[list[str]]:
+    def series_rows(self) -> Iterator[list[str]]:
+        """The table of series."""
+        without = {"rule"} if self.is_decoded else {"rule", "decoded"}  # the verdict names the rule
+        for one in self.series:
+            yield [str(value) for name, value in asdict(one).items() if name not in without]
+
+    def file_rows(self) -> Iterator[list[str]]:
         """The table of files that belong to no series."""
-        return [[r.path, r.status, r.code, r.detail] for r in self.other_files]
+        for record in self.other_files:
+            yield [record.path, record.status, record.code, record.detail]
 
     def summary(self) -> str:
         """One line of counts."""
-        cases = len({one.case for one in self.series})
         other = Counter(str(record.status) for record in self.other_files)
         counts = ", ".join(f"{count} {status}" for status, count in sorted(other.items()))
-        return f"{cases} cases, {len(self.series)} series; other files: {counts or 'none'}"
+        return (
+            f"{self.case_count} cases, {len(self.series)} series; other files: {counts or 'none'}"
+        )
 
 
 def inspect(
@@ -93,13 +108,58 @@ def inspect(
     Raises:
         MedrecError: Scans, rules or model that aren't there or can't be used.
     """
+    with open_report(scans, rules=rules, decode=decode) as report:
+        return replace(report, series=tuple(report.series), other_files=tuple(report.other_files))
+
+
+@contextmanager
+def open_report(
+    scans: str | Path, *, rules: str | Path | None = None, decode: bool = False
+) -> Iterator[InspectReport]:
+    """The same for a folder of any size: the report lies on disk until the context ends.
+
+    Raises:
+        MedrecError: Scans or model that aren't there.
+    """
     judge = _to_judge(rules, decode=decode)
     key = load_key()
-    index = index_scans(Path(scans), patient_key=lambda patient: to_patient_key(patient, key=key))
-    reports = [report for case in index.cases for report in judge(case)]
-    # What would be judged stands first.
-    reports.sort(key=lambda report: report.verdict.startswith("skipped"))
-    return InspectReport(tuple(reports), index.records)
+    with (
+        open_index(
+            Path(scans), patient_key=lambda patient: to_patient_key(patient, key=key)
+        ) as index,
+        TemporaryFile("w+", encoding="utf-8", prefix="medrec-") as file,
+    ):
+        count = 0
+        for case in index.cases:
+            for report in judge(case):
+                file.write(json.dumps(asdict(report)) + "\n")
+                count += 1
+        series = Counted(count, lambda: _read_reports(file))
+        yield InspectReport(series, index.records, len(index.cases), is_decoded=decode)
+
+
+def _read_reports(file: TextIO) -> Iterator[SeriesReport]:
+    """What would be judged, and then what would be skipped."""
+    for is_skipped in (False, True):
+        file.seek(0)
+        for line in file:
+            report = SeriesReport(**json.loads(line))
+            if report.verdict.startswith("skipped") is is_skipped:
+                yield report
+
+
+def _json_list(
+    name: str, things: Collection[SeriesReport | FileRecord], *, end: str
+) -> Iterator[str]:
+    """A member of an object, laid out as `json.dumps(indent=2)` does."""
+    if not things:
+        yield f'  "{name}": []{end}'
+        return
+    yield f'  "{name}": ['
+    for number, thing in enumerate(things, start=1):
+        text = indent(json.dumps(asdict(thing), indent=2), "    ")
+        yield text if number == len(things) else text + ","
+    yield f"  ]{end}"
 
 
 @dataclass(frozen=True, slots=True)

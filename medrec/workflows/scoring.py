@@ -50,7 +50,7 @@ def find_cases(references: Iterable[Reference], *, root: Path) -> tuple[Case, ..
     ]
     if problems:
         raise ManifestError(str(root), problems)
-    return index.cases
+    return tuple(index.cases)
 
 
 def _counts(record: FileRecord, named: Container[str]) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,7 +21,7 @@ from medrec.inference.build import build_screener
 from medrec.inference.device import pick_device
 from medrec.inference.engine import screen_cases
 from medrec.io.hiding import hide_paths_of
-from medrec.io.index import index_scans
+from medrec.io.index import open_index
 from medrec.io.ledger import FileLedger
 from medrec.io.patient_key import load_key
 from medrec.io.predictions import FILE_NAME, Journal, read_journal
@@ -114,14 +115,15 @@ def screen(  # noqa: PLR0913 (the options of the command)
     prepare_output(out, resume=resume, overwrite=overwrite, inputs=[scans, package.folder])
     _check_same_run(out, asked)
     write_run(out, {"verb": "screen", "finished": False, **asked})
-    with stages("index"):
-        index = _index(scans, hidden=hide_paths)
     pages = _Pages(out, model_facts(package, operating_point=config.operating_point), reports)
-    with stages("screen"), writing(out):
-        _screen(out, index, screener, pages, on_case or _silent)
-    with stages("tables"), writing(out):
-        result = _finish(out, index, package, pages.model)
-        write_worklist(out / "index.html", result.predictions, pages.model)
+    with ExitStack() as while_indexed:
+        with stages("index"):
+            index = while_indexed.enter_context(_open_index(scans, hidden=hide_paths))
+        with stages("screen"), writing(out):
+            _screen(out, index, screener, pages, on_case or _silent)
+        with stages("tables"), writing(out):
+            result = _finish(out, index, package, pages.model)
+            write_worklist(out / "index.html", result.predictions, pages.model)
     seconds = {"seconds": stages.seconds}
     write_run(
         out, {"verb": "screen", "finished": True, **asked, **_came_of(result, screener), **seconds}
@@ -227,14 +229,15 @@ def _image_columns(manifest: PackageManifest) -> list[str]:
     )
 
 
-def _index(scans: Path, *, hidden: bool) -> ScanIndex:
+@contextmanager
+def _open_index(scans: Path, *, hidden: bool) -> Iterator[ScanIndex]:
     key = load_key()
 
     def patient_key(patient: str) -> PatientKey:
         return to_patient_key(patient, key=key)
 
-    index = index_scans(scans, patient_key=patient_key)
-    return hide_paths_of(index) if hidden else index
+    with open_index(scans, patient_key=patient_key) as index:
+        yield hide_paths_of(index) if hidden else index
 
 
 def _asked(package: ModelPackage, options: _Options) -> dict[str, Any]:
