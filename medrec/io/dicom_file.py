@@ -44,6 +44,9 @@ PIXEL_TAGS = {
 _LOGGER = logging.getLogger("pydicom")
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _CHUNK_BYTES = 1 << 20
+# Scans deflate to a half or a tenth. Black ones may deflate to a thousandth, but these are small.
+_MOST_INFLATED = 100
+_FREE_BYTES = 64 * 1024**2
 _BAD_BYTES = (
     ArithmeticError,
     AttributeError,
@@ -237,17 +240,21 @@ def _check_inflated_size(path: Path) -> bool:
         if not offset:
             raise RefusedScanError(ReasonCode.MALFORMED, "the file meta group has no length")
         file.seek(offset)
-        _inflate_within_limit(file)
+        _inflate_within_limit(file, _allowed_bytes(path.stat().st_size))
     return True
 
 
-def _inflate_within_limit(file: BinaryIO) -> None:
+def _allowed_bytes(packed: int) -> int:
+    return min(MAX_DECODED_BYTES, max(_FREE_BYTES, _MOST_INFLATED * packed))
+
+
+def _inflate_within_limit(file: BinaryIO, allowed: int) -> None:
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     inflated = 0
     pending = file.read(_CHUNK_BYTES)
     while pending and not inflater.eof:
         inflated += len(inflater.decompress(pending, _CHUNK_BYTES))
-        if inflated > MAX_DECODED_BYTES:
-            detail = f"the deflated dataset grows beyond {MAX_DECODED_BYTES // 1024**2} MiB"
+        if inflated > allowed:
+            detail = f"the deflated dataset grows beyond {allowed // 1024**2} MiB"
             raise RefusedScanError(ReasonCode.INFLATE_LIMIT, detail)
         pending = inflater.unconsumed_tail or file.read(_CHUNK_BYTES)

@@ -369,10 +369,8 @@ FOLDERS = (
     ),
     Row(
         "45b",
-        "two names under one PatientID and one StudyInstanceUID",
-        dicom.one_study_two_patients(
-            PatientID=("A-1", "A-1"), PatientName=("One^Planted", "Two^Planted")
-        ),
+        "two names under one PatientID, a study each",
+        dicom.several(PatientID=("A-1", "A-1"), PatientName=("One^Planted", "Two^Planted")),
         one("scored"),
         words="two cases",
     ),

@@ -13,6 +13,7 @@ from medrec.domain.modality import Modality, Sequence
 from medrec.errors import RefusedScanError, SkippedFileError
 from medrec.io import dicom_file
 from medrec.io.dicom import read_dicom_header
+from medrec.io.digest import dataset_offset
 from medrec.io.discover import FoundFile
 
 PIXELS = np.arange(48, dtype=np.uint16).reshape(6, 8)
@@ -210,6 +211,20 @@ def test_deflated_data_are_read(tmp_path):
     header = read(save(image, tmp_path / "image"))
 
     assert header.shape == (8, 6, 1)
+
+
+def test_deflated_data_that_inflate_a_thousandfold_are_refused(tmp_path):
+    image = an_image(np.zeros((8, 8), np.uint16))
+    image.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    path = save(image, tmp_path / "a.dcm")
+    deflater = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    path.write_bytes(
+        path.read_bytes()[: dataset_offset(path.read_bytes())]
+        + deflater.compress(bytes(65 * 1024**2))
+        + deflater.flush()
+    )
+
+    assert refusal_of(path) == "inflate_limit"
 
 
 def test_deflated_data_that_inflate_without_end_are_refused(tmp_path, monkeypatch):
