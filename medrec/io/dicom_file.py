@@ -20,10 +20,11 @@ from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    MediaStorageDirectoryStorage,
 )
 
 from medrec.domain.codes import ReasonCode
-from medrec.errors import RefusedScanError
+from medrec.errors import RefusedScanError, SkippedFileError
 from medrec.io.digest import dataset_offset
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def read_head(path: Path, keywords: Sequence[str]) -> DicomHead:
 
     Raises:
         RefusedScanError: Not DICOM, cut short, nested too deep, or inflating beyond all bounds.
+        SkippedFileError: A DICOMDIR.
         OSError: The file can't be opened.
     """
     with dicom_errors(), path.open("rb") as file:
@@ -107,6 +109,9 @@ def read_head(path: Path, keywords: Sequence[str]) -> DicomHead:
             specific_tags=[Tag(keyword) for keyword in keywords],
         )
         is_mislabelled = _is_mislabelled(dataset)
+        if dataset.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
+            detail = "a DICOMDIR: the table of contents of other files, no image"
+            raise SkippedFileError(ReasonCode.NOT_AN_IMAGE, detail)
         if not str(dataset.get("SOPClassUID", "")).startswith("1.2."):
             raise RefusedScanError(ReasonCode.NOT_DICOM, "no element names a DICOM SOP class")
         return DicomHead(

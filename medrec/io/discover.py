@@ -18,8 +18,10 @@ from medrec.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+HEAD_BYTES = 600
+"""As many first bytes as tell any format that is read or named here."""
+
 _PREAMBLE_BYTES = 128
-_HEAD_BYTES = 600
 _NIFTI_MAGICS = (b"n+1\0", b"n+2\0")
 _NIFTI1_BYTES, _NIFTI2_BYTES = 348, 540
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -54,9 +56,9 @@ def discover(scans: Path) -> Iterator[FoundFile]:
         raise InputError(str(scans), ["there is no such file or folder: check the path"])
     scans = scans.resolve()
     if scans.is_dir():
-        yield from _walk(scans, scans)
+        yield from _walk(scans)
     else:
-        yield FoundFile(path=scans, source=_to_source(Path(scans.name)))
+        yield FoundFile(path=scans, source=to_source(Path(scans.name)))
 
 
 def sniff(path: Path) -> FileFormat | None:
@@ -66,14 +68,36 @@ def sniff(path: Path) -> FileFormat | None:
         OSError: The file can't be opened.
     """
     with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
-        if _is_dicom(head):
-            return FileFormat.DICOM
-        if head.startswith((_PNG, _JPEG)):
-            return FileFormat.RASTER
-        if head.startswith(_GZIP):
-            head = _inflated_head(file)
+        head = file.read(HEAD_BYTES)
+        if is_gzip(head):
+            # Of packed files NIfTI alone is read as it lies; others are unpacked first.
+            inner = format_of(inflated_head(file))
+            return inner if inner is FileFormat.NIFTI else None
+        return format_of(head)
+
+
+def format_of(head: bytes) -> FileFormat | None:
+    """Tell a format by a file's first bytes, as they are or inflated."""
+    if _is_dicom(head):
+        return FileFormat.DICOM
+    if head.startswith((_PNG, _JPEG)):
+        return FileFormat.RASTER
     return FileFormat.NIFTI if _is_nifti(head) else None
+
+
+def is_gzip(head: bytes) -> bool:
+    """Tell a gzipped file by its first bytes, unless it is DICOM with such a preamble."""
+    return head.startswith(_GZIP) and not _is_dicom(head)
+
+
+def inflated_head(file: BinaryIO) -> bytes:
+    """The first bytes of what a gzipped file holds; none where it is no such file."""
+    file.seek(0)
+    try:
+        with gzip.open(file) as inflated:
+            return inflated.read(HEAD_BYTES)
+    except (OSError, EOFError, zlib.error):
+        return b""
 
 
 def is_regular_file(path: Path) -> bool:
@@ -85,20 +109,24 @@ def is_regular_file(path: Path) -> bool:
     return stat.S_ISREG(path.lstat().st_mode)
 
 
-def _walk(folder: Path, root: Path) -> Iterator[FoundFile]:
-    try:
-        names, folders = _names_in(folder)
-    except OSError:
-        # Reading it as a file fails again, and then says why.
-        yield FoundFile(path=folder, source=_to_source(folder.relative_to(root)))
-        return
-    prefix = "" if folder == root else f"{_to_source(folder.relative_to(root))}/"
-    for name in names:
-        path = folder / name
-        if name in folders:
-            yield from _walk(path, root)
+def _walk(root: Path) -> Iterator[FoundFile]:
+    """Depth first, without recursion: folders may be nested deeper than Python's stack."""
+    pending = [(root, True)]
+    while pending:
+        path, is_folder = pending.pop()
+        try:
+            inner = _names_in(path) if is_folder else None
+        except OSError:
+            inner = None  # reading it as a file fails again, and then says why
+        if inner is None:
+            yield FoundFile(path=path, source=to_source(path.relative_to(root)))
+            continue
+        prefix = "" if path == root else f"{to_source(path.relative_to(root))}/"
+        names, folders = inner
+        if not folders:
+            yield from (FoundFile(path / name, prefix + _to_text(name)) for name in names)
         else:
-            yield FoundFile(path=path, source=prefix + _to_text(name))
+            pending += [(path / name, name in folders) for name in reversed(names)]
 
 
 def _names_in(folder: Path) -> tuple[list[str], set[str]]:
@@ -112,7 +140,8 @@ def _names_in(folder: Path) -> tuple[list[str], set[str]]:
     return sorted(names, key=os.fsencode), folders
 
 
-def _to_source(path: Path) -> str:
+def to_source(path: Path) -> str:
+    r"""A path in POSIX form and valid UTF-8: bytes that are not are written as `\\xff`."""
     return _to_text(path.as_posix())
 
 
@@ -149,12 +178,3 @@ def _is_nifti(head: bytes) -> bool:
         ):
             return True
     return False
-
-
-def _inflated_head(file: BinaryIO) -> bytes:
-    file.seek(0)
-    try:
-        with gzip.open(file) as inflated:
-            return inflated.read(_HEAD_BYTES)
-    except (OSError, EOFError, zlib.error):
-        return b""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, assert_never
 
 from medrec.domain.codes import ReasonCode
@@ -11,6 +12,7 @@ from medrec.errors import FailedScanError, RefusedScanError, ScanError, SkippedF
 from medrec.io.dicom import read_dicom_header, read_plain_dicom_header
 from medrec.io.discover import FoundFile, is_regular_file, sniff
 from medrec.io.nifti import read_nifti_header
+from medrec.io.packing import packing_of
 from medrec.io.raster import read_raster_header
 from medrec.io.stamp import stamp_of
 
@@ -18,12 +20,17 @@ if TYPE_CHECKING:
     from medrec.domain.series import ImageHeader
 
 _CLAIMS = {
-    (".dcm", ".dicom", ".ima"): (ReasonCode.NOT_DICOM, "DICOM"),
+    (".dcm", ".dicom", ".ima", ".dcm.gz"): (ReasonCode.NOT_DICOM, "DICOM"),
     (".nii", ".nii.gz"): (ReasonCode.NOT_NIFTI, "NIfTI"),
     (".png",): (ReasonCode.MALFORMED, "PNG"),
     (".jpg", ".jpeg"): (ReasonCode.MALFORMED, "JPEG"),
+    (".zip",): (ReasonCode.MALFORMED, "zip"),
 }
 _APPLE_DOUBLE = b"\x00\x05\x16\x07"
+
+
+class PackedFileError(SkippedFileError):
+    """An archive, or a packed image: `medrec.io.sources` opens it."""
 
 
 def read_header(file: FoundFile) -> ImageHeader:
@@ -31,7 +38,7 @@ def read_header(file: FoundFile) -> ImageHeader:
 
     Raises:
         RefusedScanError: It is an image, or claims to be one, and can't be used.
-        SkippedFileError: It is none.
+        SkippedFileError: It is none, or it must be unpacked first (`PackedFileError`).
         FailedScanError: It can't be opened now (`io`).
     """
     try:
@@ -54,6 +61,8 @@ def _read(file: FoundFile) -> ImageHeader:
             return read_nifti_header(file)
         case FileFormat.RASTER:
             return read_raster_header(file)
+        case None if packing_of(file.path) is not None:
+            raise PackedFileError(ReasonCode.NOT_AN_IMAGE, "packed: unpack it first")
         case None:
             raise _not_ours(file)
         case unknown:
@@ -71,7 +80,7 @@ def _not_regular(file: FoundFile) -> ScanError:
 
 def _not_ours(file: FoundFile) -> ScanError:
     """A file of no known format: refused if its name claims one, else skipped."""
-    name = file.path.name.lower()
+    name = PurePosixPath(file.source).name.lower()  # an unpacked file's path is a number
     with file.path.open("rb") as opened:
         is_finder_junk = name.startswith("._") and opened.read(4) == _APPLE_DOUBLE
     for extensions, (code, format_name) in _CLAIMS.items():

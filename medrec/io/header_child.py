@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from medrec.domain.series import FileRecord, FileStatus
 from medrec.io.discover import FoundFile
-from medrec.io.header_rows import HeaderRow, read_rows_of
+from medrec.io.header_rows import HeaderRow, PackedRow, Row, read_rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,13 +23,17 @@ def question_for(files: Sequence[FoundFile]) -> bytes:
     return _to_line([(os.fspath(file.path), file.source) for file in files])
 
 
-def answer_of(line: bytes) -> list[HeaderRow | FileRecord]:
+def answer_of(line: bytes) -> list[Row]:
     """The rows that a line answers with.
 
     Raises:
         ValueError, TypeError: It is no such line.
     """
-    return [HeaderRow(*row) if isinstance(row, list) else _record(row) for row in json.loads(line)]
+    return [_to_row(row) if isinstance(row, list) else _record(row) for row in json.loads(line)]
+
+
+def _to_row(cells: list[str]) -> HeaderRow | PackedRow:
+    return PackedRow(*cells) if len(cells) == len(PackedRow._fields) else HeaderRow(*cells)
 
 
 def _record(row: dict[str, str]) -> FileRecord:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from medrec.io.discover import FoundFile
-    from medrec.io.header_rows import HeaderRow
+    from medrec.io.header_rows import Row
 
 _FILES_AT_ONCE = 32
 _LONGEST_QUESTION_BYTES = 30_000
@@ -39,7 +39,7 @@ def read_rows(
     *,
     readers: int | None = None,
     alone: int = _FILES_ALONE,
-) -> Generator[HeaderRow | FileRecord, None, None]:
+) -> Generator[Row, None, None]:
     """Read headers, and give them in no certain order; records among the files are passed on.
 
     `readers` processes beside this one (None: one for each further core) help after `alone` files.
@@ -104,13 +104,13 @@ class _Reader:
         self._asked.append(files)
         return True
 
-    def answers(self, *, wait: bool = False) -> Iterator[HeaderRow | FileRecord]:
+    def answers(self, *, wait: bool = False) -> Iterator[Row]:
         """What has been answered by now, or, if asked to wait, all that was asked."""
         while any(self._asked) if wait else self._has_answer():
             files = self._asked.pop(0)
             yield from self._next_answer() or read_rows_of(files)
 
-    def _next_answer(self) -> list[HeaderRow | FileRecord]:
+    def _next_answer(self) -> list[Row]:
         """The rows of the oldest question; none where the reader died over it."""
         try:
             return answer_of(self._answers.readline()) if self._is_alive else []

@@ -13,7 +13,7 @@ from pydantic_core import PydanticSerializationError
 from medrec.domain.series import FileRecord, FileStatus, ImageHeader
 from medrec.errors import FailedScanError, ScanError, SkippedFileError
 from medrec.io.dicom_file import silence
-from medrec.io.header import read_header
+from medrec.io.header import PackedFileError, read_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,15 +42,28 @@ class HeaderRow(NamedTuple):
     facts: str
 
 
-def read_row(file: FoundFile) -> HeaderRow | FileRecord:
-    """Read a file's header; one that can't be read is a row of `files.csv`."""
+class PackedRow(NamedTuple):
+    """A file that must be unpacked before it can be read."""
+
+    path: str
+    source: str
+
+
+Row = HeaderRow | PackedRow | FileRecord
+"""What came of a file's header; one that can't be read is a row of `files.csv`."""
+
+
+def read_row(file: FoundFile) -> Row:
+    """Read a file's header."""
     try:
         return to_row(read_header(file))
+    except PackedFileError:
+        return PackedRow(os.fspath(file.path), file.source)
     except ScanError as error:
         return to_record(file.source, error)
 
 
-def read_rows_of(files: Iterable[FoundFile]) -> list[HeaderRow | FileRecord]:
+def read_rows_of(files: Iterable[FoundFile]) -> list[Row]:
     """Read the headers of several files."""
     with silence():
         return [read_row(file) for file in files]

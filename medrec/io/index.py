@@ -10,24 +10,27 @@ from typing import TYPE_CHECKING
 
 from medrec.domain.series import ScanIndex
 from medrec.errors import OutputError
-from medrec.io.discover import discover
+from medrec.io.discover import FoundFile
 from medrec.io.grouping import group_stored
 from medrec.io.header_readers import read_rows
+from medrec.io.header_rows import PackedRow
 from medrec.io.header_store import HeaderStore
+from medrec.io.sources import list_files, open_packed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from medrec.domain.ids import PatientKey
     from medrec.domain.series import FileRecord
-    from medrec.io.discover import FoundFile
+    from medrec.io.header_rows import HeaderRow
 
 
 @contextmanager
 def open_index(scans: Path, *, patient_key: Callable[[str], PatientKey]) -> Iterator[ScanIndex]:
-    """The cases of a folder or file, and a record of each file that belongs to none.
+    """The cases of a folder, a zip, a DICOMDIR or a file, and a record of each file without one.
 
-    The index lies in a temporary folder: it can be read, over and over, until the context ends.
+    The index, and what had to be unpacked, lies in a temporary folder: it can be read, over and
+    over, until the context ends.
 
     Raises:
         InputError: Nothing is there.
@@ -37,8 +40,8 @@ def open_index(scans: Path, *, patient_key: Callable[[str], PatientKey]) -> Iter
         workspace = Path(folder)
         store = HeaderStore(workspace / "index.sqlite", patient_key=patient_key)
         with closing(store):
-            found = _find(scans, workspace / "unpacked")
-            with _disk_errors(), closing(read_rows(found)) as rows:
+            found = list_files(scans)
+            with _disk_errors(), closing(_read_all(found, workspace / "unpacked")) as rows:
                 for row in rows:
                     store.add(row)
                 index = group_stored(store)
@@ -65,9 +68,19 @@ def _disk_errors() -> Iterator[None]:
         raise OutputError(message) from error
 
 
-def _find(scans: Path, _unpacked: Path) -> Iterator[FoundFile | FileRecord]:
-    """Every file to read; one that can't even be unpacked comes as its record.
-
-    `_unpacked` is a folder that may be made, for what has to be unpacked first.
-    """
-    yield from discover(scans)
+def _read_all(
+    files: Iterable[FoundFile | FileRecord], unpacked: Path, *, are_members: bool = False
+) -> Generator[HeaderRow | FileRecord, None, None]:
+    """Read the headers of files, and then of what lies in those that had to be unpacked first."""
+    packed: list[FoundFile] = []
+    with closing(read_rows(files)) as rows:
+        for row in rows:
+            if isinstance(row, PackedRow):
+                packed.append(FoundFile(Path(row.path), row.source))
+            else:
+                yield row
+    if packed:
+        inner = (
+            found for file in packed for found in open_packed(file, unpacked, is_member=are_members)
+        )
+        yield from _read_all(inner, unpacked, are_members=True)
