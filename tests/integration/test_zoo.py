@@ -1,0 +1,111 @@
+"""The shipped models: unchanged, small, made by the configs beside them, right on real scans."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+from safetensors import safe_open
+
+import medrec
+from medrec.config.base import read_config
+from medrec.config.training import TrainConfig
+from medrec.package.package import CARD, LICENSE, WEIGHTS, open_package
+from medrec.package.store import shipped_models
+from medrec.workflows.versions import digest_of_fit
+
+ROOT = Path(__file__).parents[2]
+SAMPLES = ROOT / "data_samples"
+LARGEST_WEIGHTS = 12_000_000
+T1C = "mri-brain-tumor-t1c"
+
+
+def test_both_brain_models_ship():
+    assert ["mri-brain-tumor-flair", T1C] == list(shipped_models())
+
+
+@pytest.fixture(scope="module", params=sorted(shipped_models()))
+def package(request):
+    return open_package(shipped_models()[request.param])
+
+
+@pytest.fixture(scope="module")
+def card(package):
+    return (package.folder / CARD).read_text(encoding="utf-8")
+
+
+def test_the_config_of_a_model_is_the_one_that_made_it(package):
+    path = ROOT / "configs" / "train" / f"{package.manifest.name}.yaml"
+
+    config = read_config(path, TrainConfig)
+
+    assert digest_of_fit(config) == package.manifest.training.config_digest
+
+
+def test_weights_are_small_and_in_half_precision(package):
+    path = package.folder / WEIGHTS
+
+    with safe_open(path, framework="np") as file:
+        kinds = {file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118 (no dict)
+
+    assert path.stat().st_size <= LARGEST_WEIGHTS
+    assert kinds <= {"F16", "I64"}
+
+
+def test_the_card_holds_the_figures_of_the_test_and_the_command_that_repeats_them(package, card):
+    command = f"medrec train configs/train/{package.manifest.name}.yaml --out RUN --set data.root="
+
+    assert command in card
+    assert re.search(r"AUROC.*\[0?\.\d+, [01]?\.\d+\]", card)
+    assert "level" in card.lower()
+
+
+def test_the_licence_names_its_terms_and_its_sources(package):
+    terms = (package.folder / LICENSE).read_text(encoding="utf-8")
+
+    assert "CC-BY-NC-SA-4.0" == package.manifest.license
+    for word in ("NonCommercial", "ShareAlike", "TCGA-LGG", "Buda"):
+        assert word in terms
+
+
+@pytest.fixture(scope="module")
+def screened(tmp_path_factory):
+    return medrec.screen(SAMPLES, model=T1C, out=tmp_path_factory.mktemp("demo") / "out")
+
+
+def found_in(result, source):
+    (prediction,) = [p for p in result.predictions if p.source == source]
+    return prediction
+
+
+def test_the_demo_scores_brains_and_refuses_the_rest(screened):
+    with (screened.out / "files.csv").open(encoding="utf-8", newline="") as stream:
+        rows = {row["path"]: row for row in csv.DictReader(stream)}
+
+    assert 3 == screened.exit_code
+    assert "scored" == rows["brain1/image.nii.gz"]["status"]
+    assert "scored" == rows["brain2/image.nii.gz"]["status"]
+    assert "out_of_scope" == rows["chest/chest_pa.dcm"]["code"]
+    assert "out_of_scope" == rows["breast/mammogram_synthetic.dcm"]["code"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("brain1-dicom/slice_01.dcm", "brain1/image.nii.gz"),
+        ("awkward/polarity/mono1.dcm", "awkward/polarity/mono2.dcm"),
+    ],
+)
+def test_the_same_scan_stored_in_two_ways_gets_one_probability(screened, one, other):
+    first, second = (found_in(screened, source).findings[0] for source in (one, other))
+
+    assert first.probability == pytest.approx(second.probability, abs=1e-3)
+    assert 0 < first.probability < 1
+
+
+def test_a_probability_of_a_stand_in_says_so(screened):
+    notes = {note.code for note in found_in(screened, "brain2/image.nii.gz").notes}
+
+    assert "exam_level_surrogate" in notes
