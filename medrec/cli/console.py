@@ -112,7 +112,7 @@ def _show_part(title: str | None, columns: list[str], rows: list[list[str]]) -> 
 def printable(value: Any) -> str:  # noqa: ANN401 (anything that has a string form)
     r"""Replace control characters, so that a file name can't steer the terminal.
 
-    >>> printable("a\\x1b[31mb")
+    >>> printable("a\x1b[31mb")
     'a?[31mb'
     """
     return "".join(letter if letter.isprintable() else "?" for letter in str(value))

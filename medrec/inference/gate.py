@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from medrec.domain.codes import Note, NoteCode, ReasonCode
 from medrec.domain.modality import PROJECTIONS
-from medrec.domain.terms import BODY_PARTS, known
+from medrec.domain.terms import BODY_PARTS, VIEWS, known
 from medrec.errors import RefusedScanError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from medrec.domain.modality import Modality
     from medrec.domain.series import ImageHeader
@@ -39,9 +38,9 @@ def check_header(
     """
     stated = header.modality or modality
     _check_fact("modality", stated, contract.modality)
-    _check_fact("body part", header.body_part, contract.body_part)
+    _check_fact("body part", header.body_part, contract.body_part, quoted=BODY_PARTS)
     _check_fact("sequence", header.sequence, contract.sequence)
-    _check_fact("view", header.view_position, contract.view_position)
+    _check_fact("view", header.view_position, contract.view_position, quoted=VIEWS)
     if header.is_for_processing and (for_processing or contract.for_processing) == "refuse":
         _refuse("intensities are raw detector values (FOR PROCESSING): send it FOR PRESENTATION")
     _check_dimensionality(header, contract)
@@ -60,10 +59,13 @@ def check_volume(volume: Volume, contract: InputContract) -> None:
     _check_intensity(volume, contract)
 
 
-def _check_fact(name: str, value: str | None, accepted: Sequence[str]) -> None:
+def _check_fact(
+    name: str, value: str | None, accepted: Sequence[str], *, quoted: Collection[str] | None = None
+) -> None:
+    """`quoted` are the words that may be repeated; None where the value is one of ours."""
     if value is not None and accepted and value not in accepted:
         # Whoever typed a name where the body part belongs must not meet it again in a report.
-        told = value if isinstance(value, StrEnum) else known(value, BODY_PARTS) or "another"
+        told = value if quoted is None else known(value, quoted) or "another"
         _refuse(f"{name} is {told}, where the model was made for {', '.join(accepted)}")
 
 

@@ -7,6 +7,7 @@ import struct
 import warnings
 import zlib
 from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,7 @@ PIXEL_TAGS = {
     0x7FE00010: "PixelData",
 }
 _LOGGER = logging.getLogger("pydicom")
+_IS_SILENT = ContextVar("is_silent", default=False)
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _CHUNK_BYTES = 1 << 20
 # Scans deflate to a half or a tenth. Black ones may deflate to a thousandth, but these are small.
@@ -156,7 +158,7 @@ def dicom_errors() -> Iterator[None]:
     Its messages quote values of the header, which may be names: they are never passed on.
     """
     try:
-        with _SILENT if _LOGGER.disabled else silence():
+        with _SILENT if _IS_SILENT.get() else silence():
             yield
     except InvalidDicomError as error:
         raise RefusedScanError(ReasonCode.NOT_DICOM, "no DICOM header") from error
@@ -178,13 +180,15 @@ def dicom_errors() -> Iterator[None]:
 @contextmanager
 def silence() -> Iterator[None]:
     """Keep pydicom's warnings quiet: around many files, it takes less than around each."""
-    _LOGGER.disabled = True
+    was_disabled, _LOGGER.disabled = _LOGGER.disabled, True
+    token = _IS_SILENT.set(True)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        _LOGGER.disabled = False
+        _IS_SILENT.reset(token)
+        _LOGGER.disabled = was_disabled
 
 
 _SILENT = nullcontext()

@@ -63,6 +63,12 @@ class PickedElements:
         except AttributeError:
             return default
 
+    def __getitem__(self, tag: int) -> DataElement:
+        """An element by its tag, as pydicom's Dataset has it."""
+        if tag not in self.stored:
+            raise KeyError(tag)
+        return self.whole[tag]
+
     def __contains__(self, key: Any) -> bool:  # noqa: ANN401 (as pydicom's)
         if isinstance(key, str):
             return tag_of(key) in self.stored

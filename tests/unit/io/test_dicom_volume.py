@@ -159,7 +159,7 @@ def test_a_file_that_changed_since_its_header_was_read_is_noticed(tmp_path, voxe
     series = Series((read_header(FoundFile(path=path, source="image")),))
     save(an_image(np.arange(48, dtype=np.uint16).reshape(8, 6)), path)
 
-    with pytest.raises(RefusedScanError, match="changed"):
+    with pytest.raises(FailedScanError, match="io: the file changed"):
         load_volume(series)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import struct
 import warnings
@@ -27,7 +28,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from medrec.errors import ScanError
+from medrec.errors import RefusedScanError, ScanError
 from medrec.io.dicom import _TAGS, read_dicom_header, read_plain_dicom_header
 from medrec.io.discover import FoundFile
 from medrec.io.plain_dicom import read_plain_head
@@ -310,3 +311,14 @@ def test_files_of_many_makers_end_alike():
 
     assert len(paths) > 50
     assert plain > len(paths) / 4
+
+
+def test_a_program_that_turned_pydicom_s_log_off_is_spared_its_warnings_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("pydicom"), "disabled", True)
+    image = an_image(VOXELS[..., 0])
+    uid = image.SOPInstanceUID.encode()
+    content = as_bytes(image).replace(uid, b"../".ljust(len(uid), b"7"))
+    (tmp_path / "image").write_bytes(content)
+
+    with pytest.raises(RefusedScanError, match="bad_uid"):
+        read_dicom_header(FoundFile(tmp_path / "image", "image"))
