@@ -10,6 +10,7 @@ MedrecError                 exit code 1, one message, no traceback
 ├── WeightsError            pretrained weights that are missing, changed or of another shape
 ├── CalibrationError        too little or unfit data to calibrate on
 ├── OutputError             the output folder can't be used
+├── UsageError              exit code 2: an option's value that means nothing
 └── ScanError               one scan can't be judged: becomes a row in files.csv, never stops a run
     ├── RefusedScanError    the input is at fault
     ├── SkippedFileError    not meant for screening: junk, a localizer, a report object
@@ -70,6 +71,10 @@ class WeightsError(MedrecError):
 
 class CalibrationError(MedrecError):
     """Data that a calibrator or an operating point can't be fitted on."""
+
+
+class UsageError(MedrecError):
+    """An option with a value that means nothing."""
 
 
 class OutputError(MedrecError):

@@ -100,7 +100,12 @@ def a_package(folder: Path, *, calibrated: bool = True, **changes: Any) -> Model
     levels = ("image", "exam") if calibrated else ()
     manifest = a_manifest(**({} if calibrated else {"probability_levels": []}), **changes)
     torch.manual_seed(0)
-    network = build_classifier(manifest.model, label_count=len(manifest.labels), pretrained=False)
+    network = build_classifier(
+        manifest.model,
+        label_count=len(manifest.labels),
+        pretrained=False,
+        size_px=manifest.preprocess.size_px,
+    )
     save_weights(folder / WEIGHTS, network.state_dict())
     calibrations = [a_calibration(level) for level in levels]
     points = [a_point(level) for level in levels]

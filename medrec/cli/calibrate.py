@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from medrec.cli.console import progress, say
+from medrec.cli.console import fail, progress, say
 from medrec.cli.options import Device, Out
 
 
@@ -22,6 +22,8 @@ def command(
     device: Device = "auto",
 ) -> None:
     """Fit a model's probabilities and thresholds to your own labelled scans."""
+    if method not in ("auto", "temperature", "platt"):
+        fail(f"--method {method} is none of auto, temperature, platt", code=2)
     from medrec.workflows.calibrate import calibrate
 
     with progress("scoring") as update:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, ParamSpec
 
 import typer
 
-from medrec.errors import MedrecError
+from medrec.errors import MedrecError, UsageError
 
 P = ParamSpec("P")
 
@@ -36,12 +36,14 @@ def fail(message: str, *, code: int = 1) -> NoReturn:
 
 
 def reports_errors(command: Callable[P, None]) -> Callable[P, None]:
-    """Turn every error that medrec raises on purpose into one message and exit code 1."""
+    """Turn every error that medrec raises on purpose into one message and exit code 1, or 2."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             command(*args, **kwargs)
+        except UsageError as error:
+            fail(str(error), code=2)
         except MedrecError as error:
             fail(str(error))
         except KeyboardInterrupt:

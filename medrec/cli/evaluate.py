@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from medrec.cli.console import say, show_table
+from medrec.cli.console import fail, say, show_table
 from medrec.cli.options import Out, Overrides, Overwrite
 
 
@@ -24,6 +24,8 @@ def command(
     overrides: Overrides = [],  # noqa: B006 (typer copies it)
 ) -> None:
     """Hold predictions against truth: every figure with its interval, as HTML and JSON."""
+    if split not in (None, "train", "tune", "calibrate", "test"):
+        fail(f"--split {split} is none of train, tune, calibrate, test", code=2)
     from medrec.workflows.evaluate import evaluate, to_rows
 
     result = evaluate(

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import re
+
 import torch
 
-from medrec.errors import MedrecError
+from medrec.errors import MedrecError, UsageError
+
+_NAMES = re.compile(r"cpu|mps|cuda(:\d+)?")
 
 
 def pick_device(wanted: str) -> str:
     """Resolve `auto` to cuda, mps or cpu; check that a named device is there.
 
     Raises:
-        MedrecError: The device is not there, or torch knows no such device.
+        UsageError: No name of a device.
+        MedrecError: The device is not there.
     """
     if wanted == "auto":
         if torch.cuda.is_available():
             return "cuda"
         return "mps" if torch.backends.mps.is_available() else "cpu"
+    if not _NAMES.fullmatch(wanted):
+        message = f"--device {wanted} is none of auto, cpu, cuda, cuda:N, mps"
+        raise UsageError(message)
     try:
         torch.empty(1, device=wanted)
     except (RuntimeError, AssertionError) as error:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from captum.attr import LayerGradCam
 from scipy import ndimage
+from torch import nn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,9 +23,21 @@ _NOTHING = 1e-12
 
 
 def gradcam(network: TimmClassifier, image: torch.Tensor, *, label: int) -> NDArray[np.float64]:
-    """Explain one network input (1, H, W): a map (H, W) in [0, 1], all 0 if nothing speaks."""
-    explainer = LayerGradCam(lambda batch: network(batch).logits, network.explained_layer)
-    with torch.enable_grad():
+    """Explain one network input (1, H, W): a map (H, W) in [0, 1], all 0 if nothing speaks.
+
+    Raises:
+        WeightsError: The network's features have no place in the picture, so there is no map.
+    """
+    # Captum takes the second axis for that of channels, so it reads a copy in this order.
+    in_order = nn.Identity()
+
+    def pass_in_order(_: nn.Module, __: object, features: torch.Tensor) -> torch.Tensor:
+        axis = network.channel_axis(features)
+        ordered: torch.Tensor = in_order(features.movedim(axis, 1))
+        return ordered.movedim(1, axis)
+
+    explainer = LayerGradCam(lambda batch: network(batch).logits, in_order)
+    with network.explained_layer.register_forward_hook(pass_in_order), torch.enable_grad():
         coarse = explainer.attribute(image[None], target=label, relu_attributions=True)
     fine = torch.nn.functional.interpolate(
         _turn_back(coarse.detach().float()),

@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 import medrec
 from medrec.domain.codes import Note, NoteCode, Reason, ReasonCode
 from medrec.domain.finding import CasePrediction, CaseStatus, ImageFindings, Provenance
 from medrec.domain.series import FileRecord, FileStatus
 from medrec.domain.terms import BODY_PARTS, LATERALITIES, VIEWS, known, maker_of
-from medrec.errors import FailedScanError, ScanError
+from medrec.errors import FailedScanError, ScanError, WeightsError
 from medrec.inference.explain import gradcam, to_source_pixels
 from medrec.inference.findings import decide, to_findings
 from medrec.inference.gate import check_header, check_volume
@@ -53,6 +54,7 @@ class KeySlice:
     """The slice with the highest logit of the primary label: picture and heat map (rows, columns).
 
     Both are as stored (`Volume.slice_px`); `geometry` and `slice_axis` tell how to turn them.
+    `why_no_heat` says why there is no heat map though one was wanted.
     """
 
     slice: int
@@ -61,6 +63,7 @@ class KeySlice:
     window: tuple[float, float] | None
     geometry: Geometry | None
     slice_axis: int
+    why_no_heat: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,13 +123,14 @@ class Screener:
             return _unscored(case, problems, provenance)
         best = max(scored, key=lambda one: float(one.logits.exam[self._primary]))
         prediction = self._prediction(case, scored, best, provenance)
+        key_slice = self._key_slice(best)
         return CaseOutcome(
             prediction=replace(
                 prediction, notes=(*prediction.notes, *_unjudged_stacks(scored, problems))
             ),
             records=tuple(_records(case, scored, problems)),
-            key_slice=self._key_slice(best),
-            facts=_facts(best, scored),
+            key_slice=key_slice,
+            facts=_facts(best, scored, key_slice),
         )
 
     def _score(self, series: Series) -> _Scored:
@@ -180,7 +184,7 @@ class Screener:
 
     def _notes(self, best: _Scored, scored: Sequence[_Scored]) -> tuple[Note, ...]:
         notes = list(dict.fromkeys(note for one in scored for note in one.notes))
-        if self._package.manifest.exam_level_surrogate and best.volume.slice_count > 1:
+        if self._package.manifest.exam_level_surrogate:
             detail = "the exam's probability was calibrated on runs of slices, not on whole exams"
             notes.append(Note(NoteCode.EXAM_LEVEL_SURROGATE, detail))
         return tuple(notes)
@@ -189,16 +193,28 @@ class Screener:
         row = int(np.argmax(best.logits.image[:, self._primary]))
         index = best.logits.inputs.slices[row]
         picture = best.volume.slice_px(index)
-        heat = None
-        if self._settings.heatmap:
-            network_input = best.logits.inputs.images[row].to(self._predictor.device)
-            heat = to_source_pixels(
-                gradcam(self._predictor.network, network_input, label=self._primary),
-                best.logits.inputs.to_source,
-                (picture.shape[0], picture.shape[1]),
-            )
+        heat, why_no_heat = self._heat(best, row, (picture.shape[0], picture.shape[1]))
         volume = best.volume
-        return KeySlice(index, picture, heat, volume.window, volume.geometry, volume.slice_axis)
+        return KeySlice(
+            index, picture, heat, volume.window, volume.geometry, volume.slice_axis, why_no_heat
+        )
+
+    def _heat(
+        self, best: _Scored, row: int, shape: tuple[int, int]
+    ) -> tuple[NDArray[np.float64] | None, str]:
+        """The heat map (rows, columns), or why there is none: the case is judged without it too."""
+        if not self._settings.heatmap:
+            return None, ""
+        inputs, device = best.logits.inputs, self._predictor.device
+        try:
+            heat = gradcam(
+                self._predictor.network, inputs.images[row].to(device), label=self._primary
+            )
+            return to_source_pixels(heat, inputs.to_source, shape), ""
+        except WeightsError as error:
+            return None, f"none: {error}"
+        except (torch.OutOfMemoryError, MemoryError):
+            return None, f"none: out of memory on {device}"
 
     def _provenance(self, started: datetime, seconds: float) -> Provenance:
         return Provenance(
@@ -281,9 +297,7 @@ def _series_records(
             yield FileRecord(source, status, case.id, code, detail)
     for series, reason in case.left_out:
         for source in series.sources:
-            yield FileRecord(
-                source, left_out_status(case, reason), case.id, reason.code, reason.detail
-            )
+            yield FileRecord(source, left_out_status(case), case.id, reason.code, reason.detail)
 
 
 def _file_status(error: ScanError, *, is_scored_case: bool) -> tuple[FileStatus, str]:
@@ -295,7 +309,7 @@ def _file_status(error: ScanError, *, is_scored_case: bool) -> tuple[FileStatus,
     return FileStatus.REFUSED, error.code
 
 
-def _facts(best: _Scored, scored: Sequence[_Scored]) -> dict[str, str]:
+def _facts(best: _Scored, scored: Sequence[_Scored], key: KeySlice) -> dict[str, str]:
     """What a reader may know of the images without knowing whose they are."""
     header, volume = best.series.first, best.volume
     columns, rows = volume.slice_px(0).shape[::-1]
@@ -312,6 +326,7 @@ def _facts(best: _Scored, scored: Sequence[_Scored]) -> dict[str, str]:
         "Judged": f"{len(best.logits.inputs.slices)} slices" if volume.slice_count > 1 else "",
         "Spacing": _spacing(header, volume),
         "File format": header.format,
+        "Heat map": key.why_no_heat,
     }
     return {name: value for name, value in facts.items() if value}
 

@@ -204,10 +204,9 @@ def only_series(cases: Iterable[Case], rules: Rules | None) -> Series:
     raise RefusedScanError(ReasonCode.NOT_SELECTED, detail + hint)
 
 
-def left_out_status(case: Case, reason: Reason) -> FileStatus:
-    """How files end that were set aside: skipped, but refused if the rules leave nothing."""
-    is_all = not case.series and reason.code is ReasonCode.NOT_SELECTED
-    return FileStatus.REFUSED if is_all else FileStatus.SKIPPED
+def left_out_status(case: Case) -> FileStatus:
+    """How files end that were set aside: skipped, but refused if nothing else is left."""
+    return FileStatus.SKIPPED if case.series else FileStatus.REFUSED
 
 
 def describe_none(left_out: Sequence[tuple[Series, Reason]]) -> str:

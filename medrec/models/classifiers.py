@@ -13,6 +13,7 @@ from medrec.errors import WeightsError
 from medrec.models.outputs import ClassifierOutput
 
 _LAST_LAYER_STD = 0.01
+_PICTURE_NDIM = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class TimmClassifier(nn.Module):
             with the mean of their logits.
 
     Raises:
-        WeightsError: timm doesn't know the backbone.
+        WeightsError: timm doesn't know the backbone, or can't make it as it is asked for.
     """
 
     def __init__(
@@ -56,16 +57,10 @@ class TimmClassifier(nn.Module):
             message = f"timm knows no backbone {backbone!r}; `timm.list_models()` lists them"
             raise WeightsError(message)
         fixed: dict[str, Any] = {"img_size": size_px} if size_px and facts.fixed_input_size else {}
-        made: Any = timm.create_model(
-            backbone,
-            pretrained=False,  # never a download: see medrec.models.weights
-            in_chans=1,
-            num_classes=label_count,
-            drop_rate=dropout,
-            drop_path_rate=drop_path,
-            **fixed,
-        )
-        _start_undecided(made.get_classifier())
+        made = _create(backbone, drop_path, num_classes=label_count, drop_rate=dropout, **fixed)
+        last = made.get_classifier()
+        for layer in last if isinstance(last, tuple) else (last,):  # distilled ones have two
+            _start_undecided(layer)
         # Convolutions on the CPU run about four times as fast on pixels stored side by side.
         self.backbone: nn.Module = made.to(memory_format=torch.channels_last)
         # One grey channel stands for three equal ones, so it is scaled as their mean.
@@ -86,17 +81,59 @@ class TimmClassifier(nn.Module):
 
     @property
     def explained_layer(self) -> nn.Module:
-        """The module whose activations (B, C, h, w) Grad-CAM reads: the last stage with a place.
+        """The module whose activations Grad-CAM reads: the last stage that timm names.
 
         Raises:
-            WeightsError: The backbone keeps no picture of features (a plain transformer).
+            WeightsError: timm names no stage of the backbone.
         """
-        stages = getattr(self.backbone, "feature_info", None) or []
-        if not stages:
-            message = "this backbone has no feature map that could explain its answer"
-            raise WeightsError(message)
-        module: nn.Module = self.backbone.get_submodule(stages[-1]["module"])
+        stages: Any = getattr(self.backbone, "feature_info", [])
+        try:
+            module: nn.Module = self.backbone.get_submodule(stages[-1]["module"])
+        except (IndexError, KeyError, AttributeError) as error:
+            message = "timm names no stage of this network whose features could explain its answer"
+            raise WeightsError(message) from error
         return module
+
+    def channel_axis(self, features: object) -> int:
+        """The axis of channels in activations (B, C, h, w) or (B, h, w, C) of `explained_layer`.
+
+        The axis as long as timm says that the stage has channels; if both or neither are, timm's
+        word on the order counts.
+
+        Raises:
+            WeightsError: The activations keep no picture: tokens (B, N, C) of a transformer.
+        """
+        if not isinstance(features, torch.Tensor) or features.ndim != _PICTURE_NDIM:
+            message = "this network keeps tokens in place of a picture of features"
+            raise WeightsError(message)
+        count = self.backbone.feature_info[-1].get("num_chs")  # type: ignore[union-attr, index]
+        fitting = [axis for axis in (1, 3) if features.shape[axis] == count]
+        if len(fitting) == 1:
+            return fitting[0]
+        return 3 if getattr(self.backbone, "output_fmt", "NCHW") == "NHWC" else 1
+
+
+def _create(backbone: str, drop_path: float, **facts: Any) -> Any:  # noqa: ANN401 (timm's)
+    """Make an untrained backbone; what timm says of options that it can't take is one message.
+
+    A `drop_path` of 0 is asked for by name (some have another default) where the backbone has it.
+    """
+    # Never a download: see medrec.models.weights.
+    facts = {"pretrained": False, "in_chans": 1, **facts}
+    try:
+        try:
+            return timm.create_model(backbone, drop_path_rate=drop_path, **facts)
+        except TypeError:
+            if drop_path:
+                raise
+            return timm.create_model(backbone, **facts)
+    except (TypeError, ValueError, AssertionError, RuntimeError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        message = (
+            f"timm can't make the backbone {backbone!r} as asked: {reason}. Leave out the option "
+            "that it names (drop_path, dropout, size_px), or take another backbone"
+        )
+        raise WeightsError(message) from error
 
 
 def _start_undecided(last_layer: nn.Module) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from medrec.domain.finding import CaseStatus, Finding
@@ -64,11 +65,12 @@ def _summary_row(prediction: CasePrediction) -> dict[str, object]:
     }
 
 
-def _values(findings: Sequence[Finding | RawFinding]) -> dict[str, str]:
+def _values(findings: Sequence[Finding | RawFinding]) -> dict[str, object]:
     return dict(_value(finding) for finding in findings)
 
 
-def _value(finding: Finding | RawFinding) -> tuple[str, str]:
+def _value(finding: Finding | RawFinding) -> tuple[str, object]:
+    # A number, not a text: a text with a leading minus would be guarded as a formula.
     if isinstance(finding, Finding):
-        return f"{finding.label}_probability", f"{finding.probability:.6f}"
-    return f"{finding.label}_score", f"{finding.logit:.6f}"
+        return f"{finding.label}_probability", Decimal(f"{finding.probability:.6f}")
+    return f"{finding.label}_score", Decimal(f"{finding.logit:.6f}")

@@ -18,7 +18,7 @@ from medrec.config.screening import ScreenConfig
 from medrec.data.manifest import read_manifest
 from medrec.domain.finding import CasePrediction, Label
 from medrec.domain.reference import Reference
-from medrec.errors import CalibrationError, MedrecError
+from medrec.errors import CalibrationError, UsageError
 from medrec.evaluation.samples import Samples
 from medrec.inference.build import build_screener
 from medrec.inference.device import pick_device
@@ -84,7 +84,7 @@ def calibrate(  # noqa: PLR0913 (the options of the command)
     config = validate({"method": method}, CalibrationConfig, where="--method")
     if prevalence is not None and not 0.0 < prevalence < 1.0:
         message = f"--prevalence {prevalence} must lie between 0 and 1"
-        raise MedrecError(message)
+        raise UsageError(message)
     package = open_package(find_model(model))
     labels = [Label(label) for label in package.manifest.labels]
     references = read_manifest(Path(on), labels=labels)

@@ -21,7 +21,10 @@ def list_configs(folder: Path) -> list[list[str]]:
         MedrecError: No such folder.
     """
     if not folder.is_dir():
-        message = f"{folder} is no folder"
+        message = (
+            f"{folder} is no folder: name the one with your configs; medrec's own lie in the "
+            "folder configs of its source"
+        )
         raise MedrecError(message)
     return [_row(path) for path in sorted(folder.rglob("*.yaml"))]
 

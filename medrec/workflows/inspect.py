@@ -177,7 +177,7 @@ class _Judge:
         for series in selected.series:
             yield self._describe(case.id, series, rule_of.get(id(series), ""))
         for series, reason in selected.left_out:
-            status = left_out_status(selected, reason)
+            status = left_out_status(selected)
             verdict = f"{status}: {reason.code} ({reason.detail})"
             yield _row(case.id, series, verdict, rule=rule_of.get(id(series), ""))
 

@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from medrec.domain.finding import Label
+from medrec.errors import MedrecError
 from medrec.reporting.model_facts import CalibrationFacts, ModelFacts, OperatingPointFacts
+from medrec.workflows.output import read_run
 
 if TYPE_CHECKING:
     from medrec.package.package import ModelPackage
+
+
+_FACTS = TypeAdapter(ModelFacts)
+_KEY = "model_facts"
+
+
+def to_run(facts: ModelFacts) -> dict[str, Any]:
+    """What `run.yaml` keeps of a model, so that pages can be drawn without its package."""
+    return {_KEY: _FACTS.dump_python(facts, mode="json")}
+
+
+def read_model_facts(out: Path) -> ModelFacts:
+    """What `run.yaml` kept of the model of a run.
+
+    Raises:
+        MedrecError: It kept nothing, or nothing that can be read.
+    """
+    try:
+        return _FACTS.validate_python(read_run(out).get(_KEY))
+    except ValidationError as error:
+        message = f"{out}/run.yaml doesn't say what the model was: screen again with --overwrite"
+        raise MedrecError(message) from error
 
 
 def model_facts(package: ModelPackage, *, operating_point: str) -> ModelFacts:

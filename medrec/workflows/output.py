@@ -19,11 +19,16 @@ RUN = "run.yaml"
 
 
 def prepare_output(
-    out: Path, *, resume: bool = False, overwrite: bool = False, inputs: Iterable[Path] = ()
+    out: Path,
+    *,
+    resume: bool | None = None,
+    overwrite: bool | None = None,
+    inputs: Iterable[Path] = (),
 ) -> None:
     """Make `out`, or check that what is in it may be continued or removed.
 
-    `inputs` are what the run reads: a folder that holds one of them is never removed.
+    `resume` and `overwrite` are None for a verb that has no such option. `inputs` are what the run
+    reads: a folder that holds one of them is never removed.
 
     Raises:
         OutputError: A file, a folder that isn't empty and wasn't named by --resume or --overwrite,
@@ -34,10 +39,10 @@ def prepare_output(
         raise OutputError(message)
     if out.is_dir() and any(out.iterdir()) and not resume:
         if not overwrite:
-            message = (
-                f"--out {out} isn't empty: name another folder, or give --resume or --overwrite"
-            )
-            raise OutputError(message)
+            options = {"--resume": resume, "--overwrite": overwrite}
+            known = " or ".join(name for name, given in options.items() if given is not None)
+            message = f"--out {out} isn't empty: name another folder"
+            raise OutputError(f"{message}, or give {known}" if known else message)
         if not (out / RUN).is_file():
             message = f"--out {out} has no {RUN}, so medrec didn't make it and won't remove it"
             raise OutputError(message)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from medrec.domain.finding import latest
+from medrec.domain.finding import CasePrediction, latest
+from medrec.domain.ids import CaseId
 from medrec.errors import MedrecError
 from medrec.io.predictions import read_journal
 from medrec.reporting.case_report import read_case_view, write_case_report
+from medrec.reporting.case_view import CaseView
 from medrec.reporting.worklist import write_worklist
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from medrec.workflows.model_facts import read_model_facts
 
 
 def report(
@@ -24,8 +24,8 @@ def report(
         MedrecError: No saved cases there, or no such case.
     """
     out = Path(out)
-    folders = _folders(out, case)
-    views = [read_case_view(folder) for folder in folders]
+    views = _views(out, case)
+    folders = [out / "cases" / view.prediction.case_id for view in views]
     for folder, view in zip(folders, views, strict=True):
         write_case_report(folder, view)
     if format == "json":
@@ -37,12 +37,21 @@ def report(
     return pages
 
 
-def _folders(out: Path, case: str | None) -> Sequence[Path]:
-    found = {path.parent.name: path.parent for path in sorted(out.glob("cases/*/report.json"))}
-    if case is not None and case not in found:
-        message = f"{out} has no case {case}; it has {', '.join(list(found)[:20]) or 'none'}"
+def _views(out: Path, case: str | None) -> list[CaseView]:
+    """What the pages show; without a page of its own a case has its prediction alone."""
+    predictions = {prediction.case_id: prediction for prediction in latest(read_journal(out))}
+    if case is not None and case not in predictions:
+        message = f"{out} has no case {case}; it has {', '.join(list(predictions)[:20]) or 'none'}"
         raise MedrecError(message)
-    if not found:
-        message = f"{out} has no saved cases: was it made by `medrec screen`, with reports?"
+    if not predictions:
+        message = f"{out} has no saved cases: was it made by `medrec screen`?"
         raise MedrecError(message)
-    return [found[case]] if case else list(found.values())
+    wanted = [case] if case else sorted(predictions)
+    return [_view(out, predictions[CaseId(name)]) for name in wanted]
+
+
+def _view(out: Path, prediction: CasePrediction) -> CaseView:
+    folder = out / "cases" / prediction.case_id
+    if (folder / "report.json").is_file():
+        return read_case_view(folder)
+    return CaseView(prediction, read_model_facts(out), None, {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,11 +17,11 @@ from medrec.domain.finding import CasePrediction, CaseStatus, latest
 from medrec.domain.ids import PatientKey, to_patient_key
 from medrec.domain.modality import Modality
 from medrec.domain.series import FileRecord, FileStatus, ScanIndex
-from medrec.errors import MedrecError, OutputError
+from medrec.errors import MedrecError, OutputError, UsageError
 from medrec.inference.build import build_screener
 from medrec.inference.device import pick_device
 from medrec.inference.engine import screen_cases
-from medrec.io.hiding import hide_paths_of
+from medrec.io.hiding import hidden, hide_paths_of
 from medrec.io.index import open_index
 from medrec.io.ledger import FileLedger
 from medrec.io.patient_key import load_key
@@ -30,7 +31,7 @@ from medrec.package.store import find_model
 from medrec.reporting.summary import finding_columns, write_images, write_summary
 from medrec.reporting.worklist import write_worklist
 from medrec.workflows.case_page import write_case_page
-from medrec.workflows.model_facts import model_facts
+from medrec.workflows.model_facts import model_facts, to_run
 from medrec.workflows.output import prepare_output, read_run, write_run, writing
 from medrec.workflows.stages import Stages
 from medrec.workflows.versions import digest_of, versions
@@ -111,11 +112,12 @@ def screen(  # noqa: PLR0913 (the options of the command)
     _check(package, options, scans, out)
     with stages("load_model"):
         screener = _build(package, options, device=device)
-    asked = _asked(package, options)
+    asked = _asked(package, options, scans)
     prepare_output(out, resume=resume, overwrite=overwrite, inputs=[scans, package.folder])
     _check_same_run(out, asked)
-    write_run(out, {"verb": "screen", "finished": False, **asked})
     pages = _Pages(out, model_facts(package, operating_point=config.operating_point), reports)
+    kept = to_run(pages.model)
+    write_run(out, {"verb": "screen", "finished": False, **asked, **kept})
     with ExitStack() as while_indexed:
         with stages("index"):
             index = while_indexed.enter_context(_open_index(scans, hidden=hide_paths))
@@ -124,10 +126,8 @@ def screen(  # noqa: PLR0913 (the options of the command)
         with stages("tables"), writing(out):
             result = _finish(out, index, package, pages.model)
             write_worklist(out / "index.html", result.predictions, pages.model)
-    seconds = {"seconds": stages.seconds}
-    write_run(
-        out, {"verb": "screen", "finished": True, **asked, **_came_of(result, screener), **seconds}
-    )
+    came_of = {**_came_of(result, screener), "seconds": stages.seconds}
+    write_run(out, {"verb": "screen", "finished": True, **asked, **came_of, **kept})
     return result
 
 
@@ -240,8 +240,10 @@ def _open_index(scans: Path, *, hidden: bool) -> Iterator[ScanIndex]:
         yield hide_paths_of(index) if hidden else index
 
 
-def _asked(package: ModelPackage, options: _Options) -> dict[str, Any]:
+def _asked(package: ModelPackage, options: _Options, scans: Path) -> dict[str, Any]:
+    """What makes a run another one; the scans' path may hold a name, so its hash stands."""
     return {
+        "scans": hidden(os.fsdecode(scans.resolve())),
         "config": options.config.model_dump(mode="json"),
         "modality": options.modality and str(options.modality),
         "prevalence": options.prevalence,
@@ -274,7 +276,7 @@ def _to_modality(text: str | None) -> Modality | None:
     if text is None or text in Modality.__members__:
         return Modality(text) if text else None
     message = f"--modality {text} is none of {', '.join(Modality)}"
-    raise MedrecError(message)
+    raise UsageError(message)
 
 
 def _check(package: ModelPackage, options: _Options, scans: Path, out: Path) -> None:
@@ -286,7 +288,10 @@ def _check(package: ModelPackage, options: _Options, scans: Path, out: Path) -> 
     )
     problems = []
     if prevalence is not None and not 0.0 < prevalence < 1.0:
-        problems.append(f"--prevalence {prevalence} must lie between 0 and 1")
+        message = f"--prevalence {prevalence} must lie between 0 and 1"
+        raise UsageError(message)
+    if not scans.exists():
+        problems.append(f"{scans}: there is no such file or folder: check the path")
     if prevalence is not None and "exam" not in manifest.prevalence:
         problems.append(f"--prevalence needs a calibrated model, and {manifest.name} is none")
     known = [p.name for p in package.operating_points if p.level == "exam"]

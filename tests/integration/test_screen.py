@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from package_factory import a_package
+from package_factory import ModelConfig, NoWeights, a_package
 from typer.testing import CliRunner
 
 import medrec
@@ -275,3 +275,77 @@ def test_reports_are_drawn_again_from_what_was_saved(screened):
 
     assert page in written
     assert before == page.read_text(encoding="utf-8")
+
+
+def test_a_wrong_path_to_scans_costs_no_earlier_run(tmp_path, package, screened):
+    out = tmp_path / "out"
+    shutil.copytree(screened[1].out, out)
+
+    with pytest.raises(MedrecError, match="no such file or folder"):
+        medrec.screen(tmp_path / "typo", model=package.folder, out=out, overwrite=True)
+
+    assert (out / "predictions.jsonl").is_file()
+
+
+def test_a_run_is_resumed_on_its_own_scans_alone(tmp_path, package, screened):
+    out = tmp_path / "out"
+    shutil.copytree(screened[1].out, out)
+
+    with pytest.raises(OutputError, match="another scans"):
+        medrec.screen(screened[0] / "brain1", model=package.folder, out=out, resume=True)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [["--modality", "FOO"], ["--prevalence", "2"], ["--device", "foo"], ["--reports", "some"]],
+)
+def test_an_option_that_means_nothing_is_wrong_usage(tmp_path, package, wrong):
+    command = ["screen", str(tmp_path), "--model", str(package.folder), "--out", "nowhere"]
+
+    result = CliRunner().invoke(app, [*command, *wrong])
+
+    assert 2 == result.exit_code
+    assert wrong[1] in result.stderr
+
+
+def test_pages_are_drawn_from_predictions_that_had_none(tmp_path, package, screened):
+    scans = screened[0] / "awkward" / "polarity"
+    result = medrec.screen(scans, model=package.folder, out=tmp_path / "out", reports="none")
+    assert not (result.out / "cases").exists()
+
+    written = medrec.report(result.out)
+
+    assert 1 + len(result.predictions) == len(written)
+    assert "probability of tumor" in written[1].read_text(encoding="utf-8")
+
+
+def test_a_study_of_localizers_alone_is_refused_with_its_files(tmp_path, package, screened):
+    scans = screened[0] / "awkward" / "localizer"
+
+    result = medrec.screen(scans, model=package.folder, out=tmp_path / "out")
+
+    assert {("refused", "localizer")} == {(f.status, f.code) for f in result.files}
+    assert 3 == result.exit_code
+
+
+def test_a_network_without_a_map_judges_all_the_same(tmp_path, screened):
+    package = a_package(
+        tmp_path / "model", model=ModelConfig(backbone="test_vit", weights=NoWeights()).model_dump()
+    )
+    scans = screened[0] / "awkward" / "polarity"
+
+    result = medrec.screen(scans, model=package.folder, out=tmp_path / "out")
+
+    assert {"scored"} == {str(p.status) for p in result.predictions}
+    page = (result.out / "cases" / result.predictions[0].case_id / "report.html").read_text("utf-8")
+    assert "none: this network keeps tokens" in page
+
+
+def test_a_negative_score_is_a_number_in_the_tables(tmp_path, screened):
+    package = a_package(tmp_path / "model", calibrated=False)
+    scans = screened[0] / "brain2"
+
+    result = medrec.screen(scans, model=package.folder, out=tmp_path / "out")
+
+    scores = [float(row["tumor_score"]) for row in rows_of(result.out / "images.csv")]
+    assert min(scores) < 0

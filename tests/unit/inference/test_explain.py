@@ -17,6 +17,9 @@ class BrightSpotNetwork(nn.Module):
     def forward(self, images):
         return ClassifierOutput(self.explained_layer(images).amax(dim=(2, 3)))
 
+    def channel_axis(self, _):
+        return 1
+
 
 def test_the_map_is_highest_where_the_planted_lesion_is():
     image = torch.zeros(1, 64, 64)

@@ -60,3 +60,25 @@ def test_training_sees_each_picture_once():
 def test_an_unknown_backbone_is_named():
     with pytest.raises(WeightsError, match="resnet_of_nobody"):
         TimmClassifier("resnet_of_nobody", label_count=1)
+
+
+@pytest.mark.parametrize("backbone", ["test_byobnet", "densenet121"])
+def test_a_backbone_that_knows_no_drop_path_is_made_without(backbone):
+    network = TimmClassifier(backbone, label_count=1, drop_path=0.0).eval()
+
+    assert (1, 1) == tuple(network(torch.rand(1, 1, 64, 64)).logits.shape)
+
+
+def test_an_option_that_a_backbone_does_not_take_is_one_message():
+    with pytest.raises(WeightsError, match="can't make the backbone 'densenet121' as asked"):
+        TimmClassifier("densenet121", label_count=1, drop_path=0.2)
+
+
+def test_channels_are_found_first_or_last_and_tokens_are_no_picture():
+    network = TimmClassifier("test_convnext", label_count=1)
+    channels = network.backbone.feature_info[-1]["num_chs"]
+
+    assert 1 == network.channel_axis(torch.zeros(1, channels, 7, 7))
+    assert 3 == network.channel_axis(torch.zeros(1, 7, 7, channels))
+    with pytest.raises(WeightsError, match="tokens"):
+        network.channel_axis(torch.zeros(1, 50, channels))
