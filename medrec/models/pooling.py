@@ -17,6 +17,12 @@ each, and the result is the expected mean of the `top` highest draws: always the
     E[j-th] = v_0 + sum_i (v_{i+1} - v_i) P(C(v_i) >= j)     over the sorted unique logits v
     result  = (E[1st] + .. + E[top-th]) / top
 
+The whole distribution stays where the profile is smooth, as heads are: neighbouring tumor-free
+slices of the archive behind the shipped models correlate by 0.88 at 36 slices a head, as noise does
+that is smoothed over 8 of 200 slices. Then 5 % flagged at 24 slices are 6.2 % at 8 and 4.8 % at 200
+(benchmarks/pooling.py). In rough profiles the mean stays and the spread doesn't: for slices that
+have nothing to do with each other, 18 % at 8 and none at 200.
+
 With N = positions it is exactly the mean of the `top` highest slices. It doesn't change when the
 stack is reversed, and never falls when a slice's logit rises.
 """

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter1d
 
 from medrec.models.pooling import _shares, pool_exam_logit
 
@@ -66,13 +67,38 @@ def test_the_exam_lies_within_its_slices(logits):
 
 
 @pytest.mark.parametrize("count", [8, 16, 24, 40, 80, 200])
-def test_tumor_free_noise_does_not_drift_with_the_number_of_slices(count):
+def test_the_mean_of_tumor_free_noise_does_not_drift_with_the_number_of_slices(count):
     rng = np.random.default_rng(3)
     expected = np.mean(np.sort(rng.normal(size=(4000, 8)), axis=1)[:, -2:])
 
     pooled = [pool_exam_logit(rng.normal(size=count), positions=8, top=2) for _ in range(600)]
 
     assert expected == pytest.approx(np.mean(pooled), abs=0.08)
+
+
+@pytest.fixture(scope="module")
+def smooth_stacks():
+    """Tumor-free profiles (N, 200), as smooth as heads: see the docstring of the module."""
+    noise = np.random.default_rng(4).normal(size=(1200, 200))
+    return gaussian_filter1d(noise, 8, axis=1)
+
+
+def thinned(stacks, count):
+    places = ((np.arange(count) + 0.5) * stacks.shape[1] / count).astype(int)
+    return [pool_exam_logit(stack[places], positions=8, top=2) for stack in stacks]
+
+
+@pytest.mark.parametrize("count", [8, 12, 40, 80, 200])
+def test_the_same_tumor_free_stacks_are_flagged_as_often_at_any_number_of_slices(
+    smooth_stacks, count
+):
+    at_24, here = np.array(thinned(smooth_stacks, 24)), np.array(thinned(smooth_stacks, count))
+
+    assert (here > np.quantile(at_24, 0.95)).mean() == pytest.approx(0.05, abs=0.025)
+    spread = at_24.std()
+    for share in (0.1, 0.5, 0.9):
+        expected = np.quantile(at_24, share)
+        assert expected == pytest.approx(np.quantile(here, share), abs=0.2 * spread)
 
 
 def test_the_mean_of_the_top_slices_does_drift():
