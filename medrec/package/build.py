@@ -62,6 +62,7 @@ def load_preprocessor(package: ModelPackage) -> Preprocessor:
 def save_weights(path: Path, state: Mapping[str, torch.Tensor]) -> None:
     """Write weights as safetensors, floating ones in half precision."""
     save_file({name: _narrow(tensor) for name, tensor in state.items()}, path)
+    path.chmod(0o644)  # as the package's other files: safetensors makes it for its owner alone
 
 
 def _narrow(tensor: torch.Tensor) -> torch.Tensor:

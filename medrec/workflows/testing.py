@@ -24,6 +24,7 @@ from medrec.inference.build import build_screener
 from medrec.io.predictions import Journal
 from medrec.package.card import CardFigure, show
 from medrec.package.package import ModelPackage
+from medrec.reporting.definitions import FIGURES
 from medrec.reporting.evaluation_report import write_evaluation_report
 from medrec.workflows.evaluate import to_settings
 from medrec.workflows.scoring import find_cases, lay_beside_truth, score_cases
@@ -90,7 +91,7 @@ def _level_figures(where: str, level: LevelResult) -> Iterator[CardFigure]:
     for field in fields(level.figures) if has_both else ():
         estimate = getattr(level.figures, field.name)
         if estimate is not None and not estimate.assumes_independent_rows:
-            yield CardFigure(where, field.name, estimate)
+            yield CardFigure(where, FIGURES[field.name].title, estimate)
     for name, point in level.operating_points.items():
         for share in ("sensitivity", "specificity"):
             estimate = getattr(point, share)
@@ -130,9 +131,10 @@ def _sample_figures(where: str, samples: Samples) -> Iterator[CardFigure]:
     ):
         rng = np.random.default_rng(1)
         estimate = bootstrap_units(samples, statistic, rounds=_ROUNDS, rng=rng, bounds=bounds)
-        yield CardFigure(where, name, estimate)
+        yield CardFigure(where, FIGURES[name].title, estimate)
     rng = np.random.default_rng(1)
-    yield CardFigure(where, "ece_if_calibrated", ece_if_calibrated(samples, draws=1000, rng=rng))
+    estimate = ece_if_calibrated(samples, draws=1000, rng=rng)
+    yield CardFigure(where, FIGURES["ece_if_calibrated"].title, estimate)
 
 
 def _point_figures(
