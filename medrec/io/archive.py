@@ -145,7 +145,8 @@ def _check_kind(entry: zipfile.ZipInfo, who: str) -> None:
         raise RefusedScanError(ReasonCode.UNSAFE_ARCHIVE, f"{who} is a symbolic link")
     if kind not in (0, stat.S_IFDIR if _is_folder(entry) else stat.S_IFREG):
         raise RefusedScanError(ReasonCode.UNSAFE_ARCHIVE, f"{who} is neither a file nor a folder")
-    if _is_folder(entry) and (entry.file_size or entry.compress_size):
+    # Java writes a folder as an empty stream of two bytes, so its packed size says nothing.
+    if _is_folder(entry) and entry.file_size:
         raise RefusedScanError(ReasonCode.UNSAFE_ARCHIVE, f"{who} is a folder with content")
     if entry.flag_bits & _ENCRYPTED:
         raise RefusedScanError(

@@ -71,7 +71,9 @@ def _file_ids(path: Path) -> Iterator[str]:
         for record in _records(path):
             parts = record.get("ReferencedFileID")
             if parts and record.get("RecordInUseFlag") != _INACTIVE:
-                yield parts if isinstance(parts, str) else "\\".join(map(str, parts))
+                parts = [parts] if isinstance(parts, str) else parts
+                # Spaces around a code string don't count (PS3.5 6.2); some writers pad with zeros.
+                yield "\\".join(str(part).strip(" \0") for part in parts)
 
 
 def _records(path: Path) -> list[Dataset]:

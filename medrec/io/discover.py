@@ -52,13 +52,28 @@ def discover(scans: Path) -> Iterator[FoundFile]:
     Raises:
         InputError: Nothing is there.
     """
-    if not scans.exists():
-        raise InputError(str(scans), ["there is no such file or folder: check the path"])
+    check_there(scans)
     scans = scans.resolve()
     if scans.is_dir():
         yield from _walk(scans)
     else:
         yield FoundFile(path=scans, source=to_source(Path(scans.name)))
+
+
+def check_there(scans: Path) -> None:
+    """See that scans are there and may be looked at.
+
+    Raises:
+        InputError: They aren't, or may not.
+    """
+    try:
+        scans.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        problem = "there is no such file or folder: check the path"
+        raise InputError(str(scans), [problem]) from error
+    except OSError as error:
+        problem = f"it can't be opened ({error.strerror}): check the path and your permissions"
+        raise InputError(str(scans), [problem]) from error
 
 
 def sniff(path: Path) -> FileFormat | None:

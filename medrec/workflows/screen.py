@@ -17,10 +17,11 @@ from medrec.domain.finding import CasePrediction, CaseStatus, latest
 from medrec.domain.ids import PatientKey, to_patient_key
 from medrec.domain.modality import Modality
 from medrec.domain.series import FileRecord, FileStatus, ScanIndex
-from medrec.errors import MedrecError, OutputError, UsageError
+from medrec.errors import InputError, MedrecError, OutputError, UsageError
 from medrec.inference.build import build_screener
 from medrec.inference.device import pick_device
 from medrec.inference.engine import screen_cases
+from medrec.io.discover import check_there
 from medrec.io.hiding import hidden, hide_paths_of
 from medrec.io.index import open_index
 from medrec.io.ledger import FileLedger
@@ -290,8 +291,10 @@ def _check(package: ModelPackage, options: _Options, scans: Path, out: Path) -> 
     if prevalence is not None and not 0.0 < prevalence < 1.0:
         message = f"--prevalence {prevalence} must lie between 0 and 1"
         raise UsageError(message)
-    if not scans.exists():
-        problems.append(f"{scans}: there is no such file or folder: check the path")
+    try:
+        check_there(scans)
+    except InputError as error:
+        problems += [f"{scans}: {problem}" for problem in error.problems]
     if prevalence is not None and "exam" not in manifest.prevalence:
         problems.append(f"--prevalence needs a calibrated model, and {manifest.name} is none")
     known = [p.name for p in package.operating_points if p.level == "exam"]

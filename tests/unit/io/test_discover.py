@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import gzip
 import os
+import sys
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -36,6 +38,37 @@ def test_one_file_is_found_by_its_name(tmp_path):
 def test_a_missing_folder_is_an_input_error(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         list(discover(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "loop", "file/below"])
+def test_a_path_that_can_t_be_looked_at_is_an_input_error(tmp_path, name):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "file").write_bytes(b"x")
+
+    with pytest.raises(InputError, match="check the path"):
+        list(discover(tmp_path / name))
+
+
+@pytest.fixture
+def deep_folder(tmp_path, monkeypatch):
+    """A file below more folders than Python's stack is high, and their count."""
+    monkeypatch.chdir(tmp_path)
+    depth = sys.getrecursionlimit() + 200
+    for _ in range(depth):
+        Path("a").mkdir()
+        os.chdir("a")
+    Path("x").write_bytes(b"x")
+    yield tmp_path, depth
+    Path("x").unlink()  # what pytest removes folders by goes down on Python's stack
+    for _ in range(depth):
+        os.chdir("..")
+        Path("a").rmdir()
+
+
+def test_folders_may_be_nested_deeper_than_the_stack_of_python(deep_folder):
+    folder, depth = deep_folder
+
+    assert ["a/" * depth + "x"] == sources(folder)
 
 
 def test_a_loop_of_links_ends(tmp_path):

@@ -104,7 +104,7 @@ def test_a_name_that_leads_out_condemns_the_whole_archive(tmp_path, head, name):
     assert () == indexed(packed).cases
 
 
-def test_links_devices_and_encrypted_members_are_unsafe(tmp_path):
+def test_links_and_devices_are_unsafe(tmp_path):
     for kind in (stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR):
         member = zipfile.ZipInfo("out")
         member.create_system = 3  # Unix: the upper half of the attributes is a file mode
@@ -112,6 +112,55 @@ def test_links_devices_and_encrypted_members_are_unsafe(tmp_path):
         with zipfile.ZipFile(tmp_path / "kind.zip", "w") as archive:
             archive.writestr(member, "/etc")
         assert {"kind.zip": "refused:unsafe_archive"} == rows_of(tmp_path / "kind.zip")
+
+
+def test_an_encrypted_member_is_unsafe(tmp_path):
+    packed = zip_with(tmp_path / "secret.zip", ("a.dcm", b"1"))
+    content = bytearray(packed.read_bytes())
+    content[content.rindex(b"PK\x01\x02") + 8] |= 1
+    packed.write_bytes(content)
+
+    (record,) = indexed(packed).records
+
+    assert "unsafe_archive" == record.code
+    assert "encrypted" in record.detail
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_methods_that_inflate_without_a_bound_are_not_read(tmp_path, head, method):
+    packed = zip_of(head, tmp_path / "head.zip", method)
+
+    assert {"head.zip": "refused:archive_limit"} == rows_of(packed)
+
+
+def test_folders_of_an_archive_are_no_files_however_they_are_written(tmp_path):
+    # Java deflates the nothing in a folder to two bytes; old .NET parts names by backslashes.
+    packed = zip_with(
+        tmp_path / "a.zip",
+        ("java/", b""),
+        ("net\\", b""),
+        ("net\\a.txt", b"1"),
+        ("java/a.txt", b"1"),
+    )
+    with zipfile.ZipFile(packed) as archive:
+        assert 2 == archive.getinfo("java/").compress_size
+
+    assert {"a.zip", "a.zip/java/a.txt", "a.zip/net/a.txt"} == set(rows_of(packed))
+
+
+def test_a_folder_with_content_is_unsafe(tmp_path):
+    assert {"a.zip": "refused:unsafe_archive"} == rows_of(
+        zip_with(tmp_path / "a.zip", ("scans/", b"hidden"))
+    )
+
+
+def test_a_document_is_no_archive(tmp_path):
+    picture = b"\x89PNG\r\n\x1a\n"
+    letter = zip_with(
+        tmp_path / "letter.docx", ("[Content_Types].xml", b"x"), ("word/media/1.png", picture)
+    )
+
+    assert {"letter.docx": "skipped:not_an_image"} == rows_of(letter)
 
 
 def test_two_members_of_one_name_are_unsafe_and_names_that_differ_in_case_are_two(tmp_path):
@@ -308,3 +357,19 @@ def test_a_dicomdir_that_climbs_out_of_its_folder_is_unsafe(disc):
     path.write_bytes(path.read_bytes().replace(folder.name.encode(), climbing.encode()))
 
     assert {"DICOMDIR": "refused:unsafe_archive"} == rows_of(path)
+
+
+def test_a_dicomdir_of_endless_records_is_too_large(disc, monkeypatch):
+    monkeypatch.setattr("medrec.io.dicomdir.MAX_RECORDS", 3)
+
+    assert {"DICOMDIR": "refused:too_large"} == rows_of(disc / "DICOMDIR")
+
+
+def test_padding_around_the_names_of_a_dicomdir_does_not_count(disc):
+    path = disc / "DICOMDIR"
+    (folder,) = (path for path in disc.iterdir() if path.is_dir())
+    folder.rename(disc / folder.name[:-2])
+    padded = folder.name[:-2].encode() + b" \0"
+    path.write_bytes(path.read_bytes().replace(folder.name.encode() + b"\\", padded + b"\\"))
+
+    assert 5 == len(indexed(path).cases[0].series[0].headers)
