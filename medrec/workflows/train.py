@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -105,7 +106,7 @@ def train(
             out=out / "test",
             device=run.device,
         )
-    figures = CardFigures(test.figures, _command(path, asked), test.notes)
+    figures = CardFigures(test.figures, _command(path, asked, overrides), test.notes)
     card = render_card(manifest, fitted.calibrations, fitted.operating_points, figures)
     package = seal_package(model, card)
     _finish(out, asked, {"device": run.device, "seconds": stages.seconds, "digest": package.digest})
@@ -170,7 +171,11 @@ def _tested(references: Sequence[Reference], plan: SplitPlan) -> list[Reference]
 def _begin(out: Path, config: TrainConfig) -> None:
     """Note what was asked; a resumed run must fit the same, though its card may change."""
     digest = digest_of_fit(config)
-    earlier = read_run(out).get("config_digest", digest)
+    earlier_run = read_run(out)
+    if any(out.iterdir()) and earlier_run.get("verb") != "train":
+        message = f"--resume: {out} was not made by `medrec train`: name another --out"
+        raise OutputError(message)
+    earlier = earlier_run.get("config_digest", digest)
     if earlier != digest:
         message = f"--resume: {out} was begun with another config; use that, or another --out"
         raise OutputError(message)
@@ -186,7 +191,22 @@ def _write(out: Path, config: TrainConfig, facts: dict[str, Any]) -> None:
     write_run(out, {"verb": "train", **facts, "versions": versions(), **asked})
 
 
-def _command(path: Path, config: TrainConfig) -> str:
-    needs_root = config.data.kind == "masks"
-    where = " --set data.root=FOLDER" if needs_root else ""
-    return f"medrec train configs/train/{path.name} --out RUN{where}"
+def _command(path: Path, config: TrainConfig, overrides: Sequence[str]) -> str:
+    """What runs this again; neither where the data lay nor any other folder of this machine."""
+    shown = [_shown(text) for text in overrides if not text.startswith("data.root=")]
+    if config.data.kind == "masks":
+        shown.append("data.root=FOLDER")
+    words = ["medrec", "train", _name(path), "--out", "RUN"]
+    return shlex.join([*words, *(word for text in shown for word in ("--set", text))])
+
+
+def _name(path: Path) -> str:
+    """A shipped config by its place in the project, another as given, an absolute one by name."""
+    if path.parent.parts[-2:] == ("configs", "train"):
+        return f"configs/train/{path.name}"
+    return path.name if path.is_absolute() else path.as_posix()
+
+
+def _shown(override: str) -> str:
+    key, _, value = override.partition("=")
+    return f"{key}={Path(value).name}" if Path(value).is_absolute() else override

@@ -231,6 +231,16 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path, archive, config, trai
     assert open_package(trained[0] / "model").digest == open_package(run / "model").digest
 
 
+def test_resuming_into_a_folder_of_something_else_is_refused(tmp_path, archive, config):
+    (tmp_path / "notes.txt").write_text("mine")
+
+    outcome = train(config, tmp_path, archive, "--resume")
+
+    assert 1 == outcome.exit_code
+    assert "was not made by `medrec train`" in outcome.stderr
+    assert ["notes.txt"] == [path.name for path in tmp_path.iterdir()]
+
+
 def test_resuming_with_another_config_is_refused(archive, config, trained):
     before = open_package(trained[0] / "model").digest
 
@@ -323,7 +333,9 @@ def test_calibrating_keeps_the_weights_and_says_what_was_fitted(tmp_path, traine
     assert "not yet tested" in (out / "model-card.md").read_text(encoding="utf-8")
 
 
-def test_calibrating_for_another_prevalence_lowers_every_threshold(tmp_path, trained, manifest):
+def test_calibrating_for_another_prevalence_moves_the_exams_of_a_volume_model_alone(
+    tmp_path, trained, manifest
+):
     model = trained[0] / "model"
     arguments = ("calibrate", model, "--on", manifest[0], "--method", "platt")
 
@@ -332,10 +344,13 @@ def test_calibrating_for_another_prevalence_lowers_every_threshold(tmp_path, tra
 
     assert (0, 0) == (here.exit_code, rare.exit_code), here.output + rare.output
     before, after = open_package(tmp_path / "here"), open_package(tmp_path / "rare")
-    assert {"image": 0.01, "exam": 0.01} == after.manifest.prevalence
+    slices = before.manifest.prevalence["image"]
+    assert {"image": slices, "exam": 0.01} == after.manifest.prevalence
     pairs = list(zip(before.operating_points, after.operating_points, strict=True))
     assert len(pairs) == 6
-    assert all(shifted.threshold < point.threshold for point, shifted in pairs)
+    for point, shifted in pairs:
+        is_exam = point.level == "exam"
+        assert shifted.threshold < point.threshold if is_exam else shifted == point
 
 
 def test_a_calibrator_that_is_none_is_refused(tmp_path, trained, manifest):
