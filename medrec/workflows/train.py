@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from medrec.io.build import build_rules
 from medrec.package.card import CardFigures, render_card
 from medrec.package.package import ModelPackage, seal_package
 from medrec.preprocess.build import build_preprocessor
+from medrec.workflows.command import to_command
 from medrec.workflows.fitting import Fitter, Say
 from medrec.workflows.levels import FittedLevels, choose_pooling, fit_levels, to_level_samples
 from medrec.workflows.output import prepare_output, read_run, write_run
@@ -106,7 +106,7 @@ def train(
             out=out / "test",
             device=run.device,
         )
-    figures = CardFigures(test.figures, _command(path, asked, overrides), test.notes)
+    figures = CardFigures(test.figures, to_command(path, asked, overrides), test.notes)
     card = render_card(manifest, fitted.calibrations, fitted.operating_points, figures)
     package = seal_package(model, card)
     _finish(out, asked, {"device": run.device, "seconds": stages.seconds, "digest": package.digest})
@@ -189,24 +189,3 @@ def _finish(out: Path, config: TrainConfig, facts: dict[str, Any]) -> None:
 def _write(out: Path, config: TrainConfig, facts: dict[str, Any]) -> None:
     asked = {"config_digest": digest_of_fit(config), "config": config.model_dump(mode="json")}
     write_run(out, {"verb": "train", **facts, "versions": versions(), **asked})
-
-
-def _command(path: Path, config: TrainConfig, overrides: Sequence[str]) -> str:
-    """What runs this again; neither where the data lay nor any other folder of this machine."""
-    shown = [_shown(text) for text in overrides if not text.startswith("data.root=")]
-    if config.data.kind == "masks":
-        shown.append("data.root=FOLDER")
-    words = ["medrec", "train", _name(path), "--out", "RUN"]
-    return shlex.join([*words, *(word for text in shown for word in ("--set", text))])
-
-
-def _name(path: Path) -> str:
-    """A shipped config by its place in the project, another as given, an absolute one by name."""
-    if path.parent.parts[-2:] == ("configs", "train"):
-        return f"configs/train/{path.name}"
-    return path.name if path.is_absolute() else path.as_posix()
-
-
-def _shown(override: str) -> str:
-    key, _, value = override.partition("=")
-    return f"{key}={Path(value).name}" if Path(value).is_absolute() else override

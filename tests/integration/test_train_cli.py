@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from medrec.cli.app import app
 from medrec.package.package import open_package
+from medrec.workflows.scored import ScoredSlices
 
 PATIENTS = 18
 TESTED = 10
@@ -116,7 +117,7 @@ def config(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, archive, config):
     run = tmp_path_factory.mktemp("runs") / "run"
-    outcome = train(config, run, archive)
+    outcome = train(config, run, archive, "--set", "fit.epochs=2")
     assert 0 == outcome.exit_code, outcome.output
     return run, outcome
 
@@ -168,6 +169,8 @@ def test_a_trained_model_opens_and_knows_how_it_was_made(trained):
     assert "cross_fit" == package.manifest.training.design
     assert {"image", "exam"} == {entry.level for entry in package.calibrations}
     assert package.manifest.model.pooling.top in (1, 2)
+    assert 2 == package.manifest.substacks.shortest
+    assert package.manifest.training.splits_digest.startswith("sha256:")
 
 
 def test_the_card_holds_every_figure_that_the_command_printed(trained):
@@ -185,7 +188,7 @@ def test_the_card_holds_every_figure_that_the_command_printed(trained):
 def test_the_card_says_how_to_measure_again(trained):
     card = (trained[0] / "model" / "model-card.md").read_text(encoding="utf-8")
 
-    assert "medrec train configs/train/blob.yaml --out RUN --set data.root=FOLDER" in card
+    assert "medrec train blob.yaml --out RUN --set fit.epochs=2 --set data.root=FOLDER" in card
 
 
 def test_the_manifest_of_a_run_places_every_slice(trained):
@@ -225,7 +228,7 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path, archive, config, trai
     run = tmp_path / "again"
     shutil.copytree(trained[0], run)
 
-    outcome = train(config, run, archive, "--resume")
+    outcome = train(config, run, archive, "--set", "fit.epochs=2", "--resume")
 
     assert 0 == outcome.exit_code, outcome.output
     assert open_package(trained[0] / "model").digest == open_package(run / "model").digest
@@ -331,6 +334,22 @@ def test_calibrating_keeps_the_weights_and_says_what_was_fitted(tmp_path, traine
     assert {PATIENTS} == {entry.patients for entry in after.calibrations}
     assert "slices.csv" in after.operating_points[0].measured_on
     assert "not yet tested" in (out / "model-card.md").read_text(encoding="utf-8")
+
+
+def test_calibrating_cuts_runs_as_the_training_did(tmp_path, trained, manifest, monkeypatch):
+    cuttings, cut = [], ScoredSlices.substacks
+
+    def watch(scored, label, cutting, *rest, **options):
+        cuttings.append(cutting)
+        return cut(scored, label, cutting, *rest, **options)
+
+    monkeypatch.setattr(ScoredSlices, "substacks", watch)
+    outcome = medrec(
+        "calibrate", trained[0] / "model", "--on", manifest[0], "--out", tmp_path / "o"
+    )
+
+    assert 0 == outcome.exit_code, outcome.output
+    assert [open_package(trained[0] / "model").manifest.substacks] == cuttings
 
 
 def test_calibrating_for_another_prevalence_moves_the_exams_of_a_volume_model_alone(
