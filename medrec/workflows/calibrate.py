@@ -165,9 +165,18 @@ def _shift(fitted: FittedLevels, wanted: float, *, primary: Label, is_film: bool
 
     The prevalence is one of exams. A film is an exam; how many slices of a volume are positive
     doesn't follow from how many exams are, so slices stay as they are.
+
+    Raises:
+        CalibrationError: No level was fitted that could be shifted.
     """
     known = fitted.prevalence
     moved = {level for level in known if is_film or level == "exam"}
+    if not moved:
+        message = (
+            "--prevalence is the share of positive exams, but the manifest gives no exams to fit "
+            "on: add rows without a slice, or leave --prevalence out"
+        )
+        raise CalibrationError(message)
 
     def moves(one: CalibrationEntry | OperatingPoint) -> bool:
         return one.label == primary and one.level in moved

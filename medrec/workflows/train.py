@@ -21,7 +21,7 @@ from medrec.domain.reference import Reference, Split
 from medrec.errors import OutputError
 from medrec.inference.device import pick_device
 from medrec.io.build import build_rules
-from medrec.package.card import CardFigures, render_card
+from medrec.package.card import NO_EXAM_LEVEL, CardFigures, render_card
 from medrec.package.package import ModelPackage, seal_package
 from medrec.preprocess.build import build_preprocessor
 from medrec.workflows.command import to_command
@@ -54,8 +54,11 @@ class TrainResult:
     test: ModelTest
 
     def summary_lines(self) -> list[str]:
-        """The test's figures, and where the model is."""
-        return [*self.test.lines(), f"model: {self.package.folder} ({self.package.digest})"]
+        """The test's figures, what exams get where they have no calibrator, where the model is."""
+        has_exams = "exam" in self.package.manifest.probability_levels
+        notes = [] if has_exams else [NO_EXAM_LEVEL]
+        model = f"model: {self.package.folder} ({self.package.digest})"
+        return [*self.test.lines(), *notes, model]
 
 
 def train(
@@ -88,7 +91,7 @@ def train(
     with stages("fit"):
         scored = Fitter(asked, slices, plan, out, run.device, resume=resume, say=say).fit()
     with stages("calibrate"):
-        fitted, pooling = run.calibrate(scored)
+        fitted, pooling = run.calibrate(scored, references)
     model = out / "model"
     digest = digest_of_pictures(slices.digests())
     manifest = to_manifest(
@@ -139,14 +142,16 @@ class _Run:
         write_manifest(self.out / "manifest.csv", placed)
         return slices
 
-    def calibrate(self, scored: ScoredSlices) -> tuple[FittedLevels, PoolingConfig]:
+    def calibrate(
+        self, scored: ScoredSlices, references: Sequence[Reference]
+    ) -> tuple[FittedLevels, PoolingConfig]:
         """Choose the pooling, fit calibrators and thresholds on logits that are out of fold."""
         config, primary = self.config, Label(self.config.primary_label)
         pooling, cutting = config.model.pooling, config.calibration.substacks
         if cutting is not None:
             pooling = choose_pooling(scored, cutting, pooling, primary=primary, seed=config.seed)
         rng = np.random.default_rng(config.seed)
-        levels = to_level_samples(scored, cutting, pooling, rng=rng)
+        levels = to_level_samples(scored, config, pooling, references=references, rng=rng)
         patients = len({row.resampling_unit for row in scored.references})
         where = f"{patients} patients whose logits are out of fold; they chose the threshold too"
         runs = f"; runs of {cutting.shortest} to {cutting.longest} slices" if cutting else ""

@@ -173,6 +173,23 @@ def test_a_trained_model_opens_and_knows_how_it_was_made(trained):
     assert package.manifest.training.splits_digest.startswith("sha256:")
 
 
+def test_volumes_that_all_have_a_tumor_give_no_exam_level(tmp_path, archive, config, scans):
+    run, out = tmp_path / "run", tmp_path / "out"
+
+    trained = train(config, run, archive, "--set", "calibration.substacks=null")
+    screened = medrec("screen", scans, "--model", run / "model", "--out", out)
+
+    assert (0, 0) == (trained.exit_code, screened.exit_code), trained.output + screened.output
+    package = open_package(run / "model")
+    assert ["image"] == package.manifest.probability_levels
+    assert {"image"} == {point.level for point in package.operating_points}
+    assert "every decision is `defer`" in trained.stdout
+    assert "every decision is `defer`" in (run / "model" / "model-card.md").read_text("utf-8")
+    rows = rows_of(out / "summary.csv")
+    assert {"defer"} == {row["decision"] for row in rows}
+    assert all("tumor_probability" not in row and row["tumor_score"] for row in rows)
+
+
 def test_the_card_holds_every_figure_that_the_command_printed(trained):
     run, outcome = trained
     card = (run / "model" / "model-card.md").read_text(encoding="utf-8")

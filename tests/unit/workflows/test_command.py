@@ -17,7 +17,7 @@ CONFIG = read_config(SHIPPED, TrainConfig)
     [
         (SHIPPED, "configs/train/mri-brain-tumor-t1c.yaml"),
         (Path("mine/my-config.yaml"), "mine/my-config.yaml"),
-        (Path("/home/someone/my-config.yaml"), "my-config.yaml"),
+        (Path("/data/mine/my-config.yaml"), "my-config.yaml"),
     ],
 )
 def test_a_command_names_the_config_as_given_but_no_folder_of_a_machine(given, named):
@@ -27,7 +27,7 @@ def test_a_command_names_the_config_as_given_but_no_folder_of_a_machine(given, n
 
 
 def test_a_command_repeats_what_was_set_but_not_where_the_data_lay():
-    overrides = ["seed=2", "data.root=/home/someone/archive", "splits.file=/home/someone/s.csv"]
+    overrides = ["seed=2", "data.root=/data/mine/archive", "splits.file=/data/mine/s.csv"]
 
     expected = "medrec train a.yaml --out RUN --set seed=2 --set splits.file=s.csv"
 
