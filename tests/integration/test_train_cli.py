@@ -173,13 +173,22 @@ def test_a_trained_model_opens_and_knows_how_it_was_made(trained):
     assert package.manifest.training.splits_digest.startswith("sha256:")
 
 
-def test_volumes_that_all_have_a_tumor_give_no_exam_level(tmp_path, archive, config, scans):
-    run, out = tmp_path / "run", tmp_path / "out"
+@pytest.fixture(scope="module")
+def without_exams(tmp_path_factory, archive, config):
+    """A run without substacks: all its volumes have a tumor."""
+    run = tmp_path_factory.mktemp("runs") / "run"
+    settings = ("calibration.substacks=null", "scope.exam_level_surrogate=false")
+    outcome = train(config, run, archive, *(word for s in settings for word in ("--set", s)))
+    assert 0 == outcome.exit_code, outcome.output
+    return run, outcome
 
-    trained = train(config, run, archive, "--set", "calibration.substacks=null")
+
+def test_volumes_that_all_have_a_tumor_give_no_exam_level(tmp_path, scans, without_exams):
+    (run, trained), out = without_exams, tmp_path / "out"
+
     screened = medrec("screen", scans, "--model", run / "model", "--out", out)
 
-    assert (0, 0) == (trained.exit_code, screened.exit_code), trained.output + screened.output
+    assert 0 == screened.exit_code, screened.output
     package = open_package(run / "model")
     assert ["image"] == package.manifest.probability_levels
     assert {"image"} == {point.level for point in package.operating_points}
@@ -387,6 +396,16 @@ def test_calibrating_for_another_prevalence_moves_the_exams_of_a_volume_model_al
     for point, shifted in pairs:
         is_exam = point.level == "exam"
         assert shifted.threshold < point.threshold if is_exam else shifted == point
+
+
+def test_a_prevalence_that_shifts_nothing_is_refused(tmp_path, without_exams, manifest):
+    outcome = medrec(
+        *("calibrate", without_exams[0] / "model", "--on", manifest[0]),
+        *("--prevalence", "0.01", "--out", tmp_path / "mine"),
+    )
+
+    assert 1 == outcome.exit_code
+    assert "the manifest gives no exams to fit on" in " ".join(outcome.stderr.split())
 
 
 def test_a_calibrator_that_is_none_is_refused(tmp_path, trained, manifest):
