@@ -32,12 +32,13 @@ def read_manifest(path: Path, *, labels: Sequence[str] | None = None) -> list[Re
     Raises:
         ManifestError: Every wrong row, by line and column; or a file that is no manifest.
     """
-    columns, rows = _read_rows(path)
+    columns, rows, uneven = _read_rows(path)
     found = tuple(labels) if labels is not None else _label_columns(columns, rows)
     problems = _wrong_columns(columns, found)
     reader = _RowReader(labels=found, problems=problems)
     references = [] if problems else [reader.read(row) for row in rows]
     _find_repeats(references, rows, problems)
+    problems += uneven
     if not rows and not problems:
         problems.append("holds no rows")
     if problems:
@@ -123,7 +124,8 @@ class _RowReader:
         self.problems.append(f"line {row.line}, column {column}: {row.cells[column]!r}; {wanted}")
 
 
-def _read_rows(path: Path) -> tuple[tuple[str, ...], list[_Row]]:
+def _read_rows(path: Path) -> tuple[tuple[str, ...], list[_Row], list[str]]:
+    """The columns, the rows that have a cell for each, and what is wrong with the others."""
     if path.suffix == ".parquet":
         raise ManifestError(str(path), ["Parquet is not supported yet: save it as CSV"])
     try:
@@ -140,15 +142,15 @@ def _read_rows(path: Path) -> tuple[tuple[str, ...], list[_Row]]:
         for number, cells in lines
         if len(cells) != len(columns)
     ]
-    if problems:
-        raise ManifestError(str(path), problems)
-    return columns, [
+    rows = [
         _Row(
             number,
             {name: unguard_text(cell.strip()) for name, cell in zip(columns, cells, strict=True)},
         )
         for number, cells in lines
+        if len(cells) == len(columns)
     ]
+    return columns, rows, problems
 
 
 def _label_columns(columns: Sequence[str], rows: Sequence[_Row]) -> tuple[str, ...]:

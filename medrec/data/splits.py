@@ -22,6 +22,7 @@ Mode = Literal["held_out", "cross_fit"]
 FEW_PATIENTS = 200
 FEW_OF_A_CLASS = 50
 FEWEST_TESTED = 10
+FEWEST_FOLDS = 2
 
 # Of eight patients who are not tested, six train, one tunes, one calibrates: 60, 10 and 10 % beside
 # a test of 20 %.
@@ -50,6 +51,12 @@ class SplitPlan:
 
     mode: Mode
     assignment: Mapping[str, Place]
+
+    @property
+    def digest(self) -> str:
+        """`sha256:` and the digest of who belongs where, whatever the order of the patients."""
+        lines = (f"{n},{p.split},{p.fold}" for n, p in sorted(self.assignment.items()))
+        return f"sha256:{hashlib.sha256(chr(10).join(lines).encode()).hexdigest()}"
 
     @property
     def folds(self) -> tuple[int, ...]:
@@ -88,7 +95,7 @@ def plan_splits(
     patients = _by_patient(references)
     given = _given_splits(patients)
     if given is not None:
-        return _keep(given, folds=folds, seed=seed)
+        return _keep(given, mode=mode_of(references), folds=folds, seed=seed)
     mode = mode_of(references)
     count = len(patients)
     fraction = max(test_fraction, FEWEST_TESTED / count) if count else 1.0
@@ -157,7 +164,8 @@ def read_splits(path: Path, references: Iterable[Reference]) -> SplitPlan:
         raise ManifestError(str(path), [f"can't be read as CSV: {error}"]) from error
     if columns != _COLUMNS:
         raise ManifestError(str(path), [f"wanted the columns {', '.join(_COLUMNS)}"])
-    problems = [problem for line, row in rows if (problem := _wrong_row(line, row))]
+    problems = [problem for line, row in rows for problem in _wrong_row(line, row)]
+    is_readable = not problems
     names = [row["patient"] for _, row in rows]
     if len(set(names)) < len(names):
         problems.append(f"{len(names) - len(set(names))} patients are named twice")
@@ -167,27 +175,53 @@ def read_splits(path: Path, references: Iterable[Reference]) -> SplitPlan:
             f"{len(absent)} patients of the manifest are not in it: move the file away to plan "
             "anew, or add them; never let a patient of the test train"
         )
-    if problems:
+    plan = _to_plan([row for _, row in rows]) if is_readable else None
+    # Only the patients at hand count: a frozen file may place more.
+    problems += _unusable(plan, {row.patient for row in references}) if plan else []
+    if problems or plan is None:
         raise ManifestError(str(path), problems)
+    return plan
+
+
+def _to_plan(rows: Iterable[Mapping[str, str]]) -> SplitPlan:
     assignment = {
         row["patient"]: Place(Split(row["split"]), int(row["fold"]) if row["fold"] else None)
-        for _, row in rows
+        for row in rows
     }
     folded = any(place.fold is not None for place in assignment.values())
     return SplitPlan(mode="cross_fit" if folded else "held_out", assignment=assignment)
 
 
-def _wrong_row(line: int, row: Mapping[str, str | None]) -> str | None:
+def _unusable(plan: SplitPlan, present: set[str]) -> list[str]:
+    """What would end a run only after its fits: groups without patients, patients without folds."""
+    places = [place for name, place in plan.assignment.items() if name in present]
+    held = {place.split for place in places}
+    wanted = (Split.TRAIN, Split.TEST) if plan.mode == "cross_fit" else tuple(Split)
+    problems = [f"no patient of the manifest has the split {s}" for s in wanted if s not in held]
+    if plan.mode == "held_out":
+        return problems
+    rest = [place for place in places if place.split is not Split.TEST]
+    unfolded = sum(place.fold is None for place in rest)
+    if unfolded:
+        problems.append(f"{unfolded} patients have neither a fold nor the split test: give folds")
+    other = sum(place.split is not Split.TRAIN for place in rest)
+    if other:
+        problems.append(f"{other} patients are to tune or calibrate: with folds all others train")
+    if len({place.fold for place in rest} - {None}) < FEWEST_FOLDS:
+        problems.append("fewer than two folds hold patients: cross-fitting needs two or more")
+    return problems
+
+
+def _wrong_row(line: int, row: Mapping[str, str | None]) -> Iterator[str]:
     split, fold = row["split"] or "", row["fold"] or ""
     if not row["patient"]:
-        return f"line {line}, column patient: empty, but required"
+        yield f"line {line}, column patient: empty, but required"
     if split not in set(Split):
-        return f"line {line}, column split: {split!r}; wanted {', '.join(Split)}"
+        yield f"line {line}, column split: {split!r}; wanted {', '.join(Split)}"
     if fold and not (fold.isascii() and fold.isdigit()):
-        return f"line {line}, column fold: {fold!r}; wanted a number, or nothing"
+        yield f"line {line}, column fold: {fold!r}; wanted a number, or nothing"
     if fold and split == Split.TEST:
-        return f"line {line}, column fold: {fold!r}; a patient of the test has none"
-    return None
+        yield f"line {line}, column fold: {fold!r}; a patient of the test has none"
 
 
 def _by_patient(references: Sequence[Reference]) -> dict[str, list[Reference]]:
@@ -212,16 +246,30 @@ def _given_splits(patients: Mapping[str, Sequence[Reference]]) -> dict[str, Spli
     return {name: split for name, splits in found.items() for split in splits if split}
 
 
-def _keep(given: Mapping[str, Split], *, folds: int, seed: int) -> SplitPlan:
-    """Keep the user's splits; without a group to tune or calibrate on, cross-fit all but the test.
+def _keep(given: Mapping[str, Split], *, mode: Mode, folds: int, seed: int) -> SplitPlan:
+    """Keep the user's splits; of few patients only the test is kept, and the rest cross-fitted.
+
+    The same where many patients come without a group to tune or to calibrate on.
 
     Raises:
-        DataSplitError: Nobody trains.
+        DataSplitError: Nobody trains, too few are tested, or fewer than one patient a fold.
     """
+    tested = sum(split is Split.TEST for split in given.values())
+    problems = []
     if Split.TRAIN not in given.values():
-        message = "no patient has the split train"
-        raise DataSplitError(message)
-    if {Split.TUNE, Split.CALIBRATE} <= set(given.values()):
+        problems.append("no patient has the split train")
+    if tested < FEWEST_TESTED:
+        problems.append(
+            f"{tested} patients have the split test, where {FEWEST_TESTED} or more are needed: "
+            "give more of them the split test, or leave the column split out to have it planned"
+        )
+    is_whole = {Split.TUNE, Split.CALIBRATE} <= set(given.values())
+    is_folded = mode == "cross_fit" or not is_whole
+    if is_folded and len(given) - tested < folds:
+        problems.append(f"{len(given) - tested} patients beside the test can't fill {folds} folds")
+    if problems:
+        raise DataSplitError("; ".join(problems))
+    if not is_folded:
         return SplitPlan("held_out", {name: Place(split) for name, split in given.items()})
     turns = _turns("cross_fit", folds)
     assignment = {

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from medrec.evaluation.estimate import Estimate
     from medrec.package.contract import InputContract, PackageManifest
 
+NO_EXAM_LEVEL = (
+    "No exam level: exams get a score and no probability, and every decision is `defer`. "
+    "`medrec calibrate` adds it from exams with and without a positive."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class CardFigure:
@@ -147,7 +152,11 @@ def _calibrations(entries: Sequence[CalibrationEntry]) -> str:
         for entry in entries
     ]
     head = ("label, level", "method", "patients", "with a positive", "ECE before", "ECE after")
-    return "## Calibration\n\n" + (_table(head, rows) if rows else "None: scores only.\n")
+    if not rows:
+        return "## Calibration\n\nNone: scores only.\n"
+    has_exams = any(entry.level == "exam" for entry in entries)
+    note = "" if has_exams else f"\n{NO_EXAM_LEVEL}\n"
+    return f"## Calibration\n\n{_table(head, rows)}{note}"
 
 
 def _points(points: Sequence[OperatingPoint]) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, model_validator
 
 from medrec.config.base import Schema
+from medrec.config.calibration import SubstackConfig
 from medrec.config.model import ModelConfig
 from medrec.config.preprocess import PreprocessConfig
 from medrec.config.selection import RulesConfig
@@ -48,6 +49,8 @@ class TrainingFacts(Schema):
     design: Literal["cross_fit", "held_out"]
     device: str
     versions: dict[str, str]
+    splits_digest: Annotated[str, Field(pattern=SHA256)] | None = None
+    """Of which patient belonged where: two packages with the same one share their test."""
 
 
 class Card(Schema):
@@ -75,6 +78,8 @@ class PackageManifest(Schema):
     """The exam calibrator was fitted on stand-ins for exams, such as runs of slices."""
     rules: RulesConfig | None = None
     """Which series the training took, and screening takes where the user names no other rules."""
+    substacks: SubstackConfig | None = None
+    """How those runs were cut; None where there were none, or in older packages."""
     preprocess: PreprocessConfig
     model: ModelConfig
     probability_levels: list[Literal["image", "exam"]]

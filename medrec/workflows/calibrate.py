@@ -37,6 +37,8 @@ from medrec.workflows.output import prepare_output
 from medrec.workflows.scoring import OnCount, find_cases, lay_beside_truth, score_cases
 
 if TYPE_CHECKING:
+    from medrec.calibration.entry import CalibrationEntry
+    from medrec.calibration.operating_point import OperatingPoint
     from medrec.package.contract import PackageManifest
 
 _SEED = 1
@@ -101,7 +103,9 @@ def calibrate(  # noqa: PLR0913 (the options of the command)
         seed=_SEED,
     )
     if prevalence is not None:
-        fitted = _shift(fitted, prevalence, primary=Label(package.manifest.primary_label))
+        is_film = package.manifest.input.dimensionality == "image"
+        primary = Label(package.manifest.primary_label)
+        fitted = _shift(fitted, prevalence, primary=primary, is_film=is_film)
     has_exams = any(row.slice is None for row in references)
     return CalibrateResult(_write(package, fitted, out, has_exams=has_exams), fitted)
 
@@ -117,6 +121,7 @@ def _levels(
     is_film = package.manifest.input.dimensionality == "image"
     has_slices = is_film or any(row.slice is not None for row in references)
     exams = {row.path: row for row in references if row.slice is None}
+    cutting = package.manifest.substacks or SubstackConfig()
     levels: dict[tuple[Label, Level], Samples] = {}
     for label in labels:
         if has_slices:
@@ -125,7 +130,7 @@ def _levels(
             levels[label, "exam"] = _exam_samples(predictions, exams, label)
         elif package.manifest.exam_level_surrogate:
             rng, pooling = np.random.default_rng(_SEED), package.manifest.model.pooling
-            levels[label, "exam"] = scored.substacks(label, SubstackConfig(), pooling, rng=rng)
+            levels[label, "exam"] = scored.substacks(label, cutting, pooling, rng=rng)
     if not levels:
         message = "the manifest labels neither slices nor exams of this model's kind"
         raise CalibrationError(message)
@@ -155,23 +160,37 @@ def _measured_on(name: str, levels: Mapping[tuple[Label, Level], Samples]) -> di
     }
 
 
-def _shift(fitted: FittedLevels, wanted: float, *, primary: Label) -> FittedLevels:
-    """Shift the primary label, whose prevalence it is; nothing is known of the other labels."""
+def _shift(fitted: FittedLevels, wanted: float, *, primary: Label, is_film: bool) -> FittedLevels:
+    """Shift the primary label, whose prevalence it is; nothing is known of the other labels.
+
+    The prevalence is one of exams. A film is an exam; how many slices of a volume are positive
+    doesn't follow from how many exams are, so slices stay as they are.
+
+    Raises:
+        CalibrationError: No level was fitted that could be shifted.
+    """
     known = fitted.prevalence
+    moved = {level for level in known if is_film or level == "exam"}
+    if not moved:
+        message = (
+            "--prevalence is the share of positive exams, but the manifest gives no exams to fit "
+            "on: add rows without a slice, or leave --prevalence out"
+        )
+        raise CalibrationError(message)
+
+    def moves(one: CalibrationEntry | OperatingPoint) -> bool:
+        return one.label == primary and one.level in moved
+
     return FittedLevels(
         tuple(
-            shift_entry(entry, known=known[entry.level], wanted=wanted)
-            if entry.label == primary
-            else entry
+            shift_entry(entry, known=known[entry.level], wanted=wanted) if moves(entry) else entry
             for entry in fitted.calibrations
         ),
         tuple(
-            shift_point(point, known=known[point.level], wanted=wanted)
-            if point.label == primary
-            else point
+            shift_point(point, known=known[point.level], wanted=wanted) if moves(point) else point
             for point in fitted.operating_points
         ),
-        dict.fromkeys(known, wanted),
+        {level: wanted if level in moved else share for level, share in known.items()},
     )
 
 

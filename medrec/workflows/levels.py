@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from medrec.calibration.entry import Level
 from medrec.calibration.fit import fit_calibration
+from medrec.calibration.folds import FEWEST_PATIENTS
 from medrec.calibration.operating_point import Population, Target, fit_operating_point
 from medrec.calibration.selection import held_out_log_loss
 from medrec.domain.finding import Label
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from medrec.calibration.operating_point import OperatingPoint
     from medrec.config.calibration import CalibrationConfig, SubstackConfig
     from medrec.config.model import PoolingConfig
+    from medrec.config.training import TrainConfig
+    from medrec.domain.reference import Reference
     from medrec.evaluation.samples import Samples
     from medrec.workflows.scored import ScoredSlices
 
@@ -37,20 +40,52 @@ class FittedLevels:
 
 def to_level_samples(
     scored: ScoredSlices,
-    substacks: SubstackConfig | None,
+    config: TrainConfig,
     pooling: PoolingConfig,
     *,
+    references: Iterable[Reference],
     rng: np.random.Generator,
 ) -> dict[tuple[Label, Level], Samples]:
-    """Rows of both levels; without substacks an image is an exam, as with films."""
+    """Rows of both levels; of images alone where volumes give no exams to calibrate on.
+
+    An exam is a film, or a run of slices where substacks are asked for, or else a whole volume;
+    `references` are the rows of the manifest, some of which may speak of whole volumes. A package
+    holds a level for all its labels or for none, so exams are left out where one label lacks two
+    patients of either class.
+    """
+    references = tuple(references)
+    exams = {
+        label: _exams(scored, label, config, pooling, references=references, rng=rng)
+        for label in scored.labels
+    }
+    is_whole = config.scope.dimensionality == "volume" and config.calibration.substacks is None
+    has_exams = not is_whole or all(
+        min(samples.positive_units, samples.negative_units) >= FEWEST_PATIENTS
+        for samples in exams.values()
+    )
     levels: dict[tuple[Label, Level], Samples] = {}
     for label in scored.labels:
-        image = scored.samples(label)
-        levels[label, "image"] = image
-        levels[label, "exam"] = (
-            scored.substacks(label, substacks, pooling, rng=rng) if substacks else image
-        )
+        levels[label, "image"] = scored.samples(label)
+        if has_exams:
+            levels[label, "exam"] = exams[label]
     return levels
+
+
+def _exams(
+    scored: ScoredSlices,
+    label: Label,
+    config: TrainConfig,
+    pooling: PoolingConfig,
+    *,
+    references: Iterable[Reference],
+    rng: np.random.Generator,
+) -> Samples:
+    if config.calibration.substacks is not None:
+        return scored.substacks(label, config.calibration.substacks, pooling, rng=rng)
+    if config.scope.dimensionality == "image":
+        return scored.samples(label)
+    stated = {row.path: row.labels.get(label) for row in references if row.slice is None}
+    return scored.volumes(label, stated, pooling)
 
 
 def choose_pooling(

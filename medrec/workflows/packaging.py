@@ -53,6 +53,7 @@ def to_manifest(
         lesions=scope.lesions,
         exam_level_surrogate=scope.exam_level_surrogate,
         rules=rules_of(config),
+        substacks=config.calibration.substacks,
         preprocess=config.preprocess,
         model=type(config.model).model_validate({**config.model.model_dump(), **no_weights}),
         probability_levels=sorted({entry.level for entry in fitted.calibrations}, reverse=True),
@@ -66,6 +67,7 @@ def to_manifest(
             design=plan.mode,
             device=device,
             versions=versions(),
+            splits_digest=plan.digest,
         ),
         license=card.license,
         card=Card(

@@ -10,6 +10,8 @@ from medrec.evaluation.samples import Samples
 from medrec.models.pooling import pool_exam_logit
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
 
     from medrec.config.calibration import SubstackConfig
@@ -71,6 +73,40 @@ class ScoredSlices:
             [cut.unit for cut in cuts],
             weight=[cut.weight for cut in cuts],
         )
+
+    def volumes(
+        self, label: Label, exams: Mapping[str, bool | None], pooling: PoolingConfig
+    ) -> Samples:
+        """Whole volumes, their logits pooled, each weighing 1; those of unknown truth left out.
+
+        `exams` is what the manifest says of a volume, by path. Where it says nothing, one positive
+        slice makes a volume positive; a negative one has slices that are all known as negative.
+        """
+        column = self.logits[:, self.labels.index(label)]
+        rows_of = [
+            (truth, rows)
+            for rows in self._rows_by_volume()
+            if (truth := self._truth(rows, label, exams)) is not None
+        ]
+        return Samples.from_logits(
+            [truth for truth, _ in rows_of],
+            [
+                pool_exam_logit(column[rows], positions=pooling.positions, top=pooling.top)
+                for _, rows in rows_of
+            ],
+            [self.references[rows[0]].resampling_unit for _, rows in rows_of],
+        )
+
+    def _truth(
+        self, rows: list[int], label: Label, exams: Mapping[str, bool | None]
+    ) -> bool | None:
+        stated = exams.get(self.references[rows[0]].path)
+        if stated is not None:
+            return stated
+        slices = [self.references[n].labels.get(label) for n in rows]
+        if True in slices:
+            return True
+        return None if None in slices else False
 
     def _rows_by_volume(self) -> list[list[int]]:
         rows: dict[str, list[int]] = {}

@@ -21,9 +21,10 @@ from medrec.domain.reference import Reference, Split
 from medrec.errors import OutputError
 from medrec.inference.device import pick_device
 from medrec.io.build import build_rules
-from medrec.package.card import CardFigures, render_card
+from medrec.package.card import NO_EXAM_LEVEL, CardFigures, render_card
 from medrec.package.package import ModelPackage, seal_package
 from medrec.preprocess.build import build_preprocessor
+from medrec.workflows.command import to_command
 from medrec.workflows.fitting import Fitter, Say
 from medrec.workflows.levels import FittedLevels, choose_pooling, fit_levels, to_level_samples
 from medrec.workflows.output import prepare_output, read_run, write_run
@@ -53,8 +54,11 @@ class TrainResult:
     test: ModelTest
 
     def summary_lines(self) -> list[str]:
-        """The test's figures, and where the model is."""
-        return [*self.test.lines(), f"model: {self.package.folder} ({self.package.digest})"]
+        """The test's figures, what exams get where they have no calibrator, where the model is."""
+        has_exams = "exam" in self.package.manifest.probability_levels
+        notes = [] if has_exams else [NO_EXAM_LEVEL]
+        model = f"model: {self.package.folder} ({self.package.digest})"
+        return [*self.test.lines(), *notes, model]
 
 
 def train(
@@ -87,7 +91,7 @@ def train(
     with stages("fit"):
         scored = Fitter(asked, slices, plan, out, run.device, resume=resume, say=say).fit()
     with stages("calibrate"):
-        fitted, pooling = run.calibrate(scored)
+        fitted, pooling = run.calibrate(scored, references)
     model = out / "model"
     digest = digest_of_pictures(slices.digests())
     manifest = to_manifest(
@@ -105,7 +109,7 @@ def train(
             out=out / "test",
             device=run.device,
         )
-    figures = CardFigures(test.figures, _command(path, asked), test.notes)
+    figures = CardFigures(test.figures, to_command(path, asked, overrides), test.notes)
     card = render_card(manifest, fitted.calibrations, fitted.operating_points, figures)
     package = seal_package(model, card)
     _finish(out, asked, {"device": run.device, "seconds": stages.seconds, "digest": package.digest})
@@ -138,14 +142,16 @@ class _Run:
         write_manifest(self.out / "manifest.csv", placed)
         return slices
 
-    def calibrate(self, scored: ScoredSlices) -> tuple[FittedLevels, PoolingConfig]:
+    def calibrate(
+        self, scored: ScoredSlices, references: Sequence[Reference]
+    ) -> tuple[FittedLevels, PoolingConfig]:
         """Choose the pooling, fit calibrators and thresholds on logits that are out of fold."""
         config, primary = self.config, Label(self.config.primary_label)
         pooling, cutting = config.model.pooling, config.calibration.substacks
         if cutting is not None:
             pooling = choose_pooling(scored, cutting, pooling, primary=primary, seed=config.seed)
         rng = np.random.default_rng(config.seed)
-        levels = to_level_samples(scored, cutting, pooling, rng=rng)
+        levels = to_level_samples(scored, config, pooling, references=references, rng=rng)
         patients = len({row.resampling_unit for row in scored.references})
         where = f"{patients} patients whose logits are out of fold; they chose the threshold too"
         runs = f"; runs of {cutting.shortest} to {cutting.longest} slices" if cutting else ""
@@ -170,7 +176,11 @@ def _tested(references: Sequence[Reference], plan: SplitPlan) -> list[Reference]
 def _begin(out: Path, config: TrainConfig) -> None:
     """Note what was asked; a resumed run must fit the same, though its card may change."""
     digest = digest_of_fit(config)
-    earlier = read_run(out).get("config_digest", digest)
+    earlier_run = read_run(out)
+    if any(out.iterdir()) and earlier_run.get("verb") != "train":
+        message = f"--resume: {out} was not made by `medrec train`: name another --out"
+        raise OutputError(message)
+    earlier = earlier_run.get("config_digest", digest)
     if earlier != digest:
         message = f"--resume: {out} was begun with another config; use that, or another --out"
         raise OutputError(message)
@@ -184,9 +194,3 @@ def _finish(out: Path, config: TrainConfig, facts: dict[str, Any]) -> None:
 def _write(out: Path, config: TrainConfig, facts: dict[str, Any]) -> None:
     asked = {"config_digest": digest_of_fit(config), "config": config.model_dump(mode="json")}
     write_run(out, {"verb": "train", **facts, "versions": versions(), **asked})
-
-
-def _command(path: Path, config: TrainConfig) -> str:
-    needs_root = config.data.kind == "masks"
-    where = " --set data.root=FOLDER" if needs_root else ""
-    return f"medrec train configs/train/{path.name} --out RUN{where}"

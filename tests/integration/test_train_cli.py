@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from medrec.cli.app import app
 from medrec.package.package import open_package
+from medrec.workflows.scored import ScoredSlices
 
 PATIENTS = 18
 TESTED = 10
@@ -116,7 +117,7 @@ def config(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, archive, config):
     run = tmp_path_factory.mktemp("runs") / "run"
-    outcome = train(config, run, archive)
+    outcome = train(config, run, archive, "--set", "fit.epochs=2")
     assert 0 == outcome.exit_code, outcome.output
     return run, outcome
 
@@ -168,6 +169,34 @@ def test_a_trained_model_opens_and_knows_how_it_was_made(trained):
     assert "cross_fit" == package.manifest.training.design
     assert {"image", "exam"} == {entry.level for entry in package.calibrations}
     assert package.manifest.model.pooling.top in (1, 2)
+    assert 2 == package.manifest.substacks.shortest
+    assert package.manifest.training.splits_digest.startswith("sha256:")
+
+
+@pytest.fixture(scope="module")
+def without_exams(tmp_path_factory, archive, config):
+    """A run without substacks: all its volumes have a tumor."""
+    run = tmp_path_factory.mktemp("runs") / "run"
+    settings = ("calibration.substacks=null", "scope.exam_level_surrogate=false")
+    outcome = train(config, run, archive, *(word for s in settings for word in ("--set", s)))
+    assert 0 == outcome.exit_code, outcome.output
+    return run, outcome
+
+
+def test_volumes_that_all_have_a_tumor_give_no_exam_level(tmp_path, scans, without_exams):
+    (run, trained), out = without_exams, tmp_path / "out"
+
+    screened = medrec("screen", scans, "--model", run / "model", "--out", out)
+
+    assert 0 == screened.exit_code, screened.output
+    package = open_package(run / "model")
+    assert ["image"] == package.manifest.probability_levels
+    assert {"image"} == {point.level for point in package.operating_points}
+    assert "every decision is `defer`" in trained.stdout
+    assert "every decision is `defer`" in (run / "model" / "model-card.md").read_text("utf-8")
+    rows = rows_of(out / "summary.csv")
+    assert {"defer"} == {row["decision"] for row in rows}
+    assert all("tumor_probability" not in row and row["tumor_score"] for row in rows)
 
 
 def test_the_card_holds_every_figure_that_the_command_printed(trained):
@@ -185,7 +214,7 @@ def test_the_card_holds_every_figure_that_the_command_printed(trained):
 def test_the_card_says_how_to_measure_again(trained):
     card = (trained[0] / "model" / "model-card.md").read_text(encoding="utf-8")
 
-    assert "medrec train configs/train/blob.yaml --out RUN --set data.root=FOLDER" in card
+    assert "medrec train blob.yaml --out RUN --set fit.epochs=2 --set data.root=FOLDER" in card
 
 
 def test_the_manifest_of_a_run_places_every_slice(trained):
@@ -225,10 +254,20 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path, archive, config, trai
     run = tmp_path / "again"
     shutil.copytree(trained[0], run)
 
-    outcome = train(config, run, archive, "--resume")
+    outcome = train(config, run, archive, "--set", "fit.epochs=2", "--resume")
 
     assert 0 == outcome.exit_code, outcome.output
     assert open_package(trained[0] / "model").digest == open_package(run / "model").digest
+
+
+def test_resuming_into_a_folder_of_something_else_is_refused(tmp_path, archive, config):
+    (tmp_path / "notes.txt").write_text("mine")
+
+    outcome = train(config, tmp_path, archive, "--resume")
+
+    assert 1 == outcome.exit_code
+    assert "was not made by `medrec train`" in outcome.stderr
+    assert ["notes.txt"] == [path.name for path in tmp_path.iterdir()]
 
 
 def test_resuming_with_another_config_is_refused(archive, config, trained):
@@ -323,7 +362,25 @@ def test_calibrating_keeps_the_weights_and_says_what_was_fitted(tmp_path, traine
     assert "not yet tested" in (out / "model-card.md").read_text(encoding="utf-8")
 
 
-def test_calibrating_for_another_prevalence_lowers_every_threshold(tmp_path, trained, manifest):
+def test_calibrating_cuts_runs_as_the_training_did(tmp_path, trained, manifest, monkeypatch):
+    cuttings, cut = [], ScoredSlices.substacks
+
+    def watch(scored, label, cutting, *rest, **options):
+        cuttings.append(cutting)
+        return cut(scored, label, cutting, *rest, **options)
+
+    monkeypatch.setattr(ScoredSlices, "substacks", watch)
+    outcome = medrec(
+        "calibrate", trained[0] / "model", "--on", manifest[0], "--out", tmp_path / "o"
+    )
+
+    assert 0 == outcome.exit_code, outcome.output
+    assert [open_package(trained[0] / "model").manifest.substacks] == cuttings
+
+
+def test_calibrating_for_another_prevalence_moves_the_exams_of_a_volume_model_alone(
+    tmp_path, trained, manifest
+):
     model = trained[0] / "model"
     arguments = ("calibrate", model, "--on", manifest[0], "--method", "platt")
 
@@ -332,10 +389,23 @@ def test_calibrating_for_another_prevalence_lowers_every_threshold(tmp_path, tra
 
     assert (0, 0) == (here.exit_code, rare.exit_code), here.output + rare.output
     before, after = open_package(tmp_path / "here"), open_package(tmp_path / "rare")
-    assert {"image": 0.01, "exam": 0.01} == after.manifest.prevalence
+    slices = before.manifest.prevalence["image"]
+    assert {"image": slices, "exam": 0.01} == after.manifest.prevalence
     pairs = list(zip(before.operating_points, after.operating_points, strict=True))
     assert len(pairs) == 6
-    assert all(shifted.threshold < point.threshold for point, shifted in pairs)
+    for point, shifted in pairs:
+        is_exam = point.level == "exam"
+        assert shifted.threshold < point.threshold if is_exam else shifted == point
+
+
+def test_a_prevalence_that_shifts_nothing_is_refused(tmp_path, without_exams, manifest):
+    outcome = medrec(
+        *("calibrate", without_exams[0] / "model", "--on", manifest[0]),
+        *("--prevalence", "0.01", "--out", tmp_path / "mine"),
+    )
+
+    assert 1 == outcome.exit_code
+    assert "the manifest gives no exams to fit on" in " ".join(outcome.stderr.split())
 
 
 def test_a_calibrator_that_is_none_is_refused(tmp_path, trained, manifest):

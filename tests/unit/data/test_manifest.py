@@ -91,6 +91,17 @@ def test_a_file_that_is_no_manifest_says_why(tmp_path, text, problem):
     assert problem in "\n".join(problems_of(write(tmp_path, text)))
 
 
+def test_a_row_of_another_length_hides_no_other_fault(tmp_path):
+    path = write(tmp_path, "path,patient,tumor\na,P\n,,yes\n")
+
+    assert (
+        "line 3, column path: empty, but required",
+        "line 3, column patient: empty, but required",
+        "line 3, column tumor: 'yes'; wanted 1, 0, or nothing where it is unknown",
+        "line 2: 2 cells, but the first line names 3 columns",
+    ) == problems_of(path, labels=["tumor"])
+
+
 def test_a_label_that_is_no_column_is_named(tmp_path):
     assert ("column cyst: missing, but a label",) == problems_of(
         write(tmp_path, "path,patient\na,P\n"), labels=["cyst"]

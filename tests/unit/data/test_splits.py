@@ -112,25 +112,58 @@ def test_fifteen_patients_are_enough():
     assert 10 == counts(plan_splits(patients(15)))[Split.TEST]
 
 
+def given_splits(rows, split_of):
+    """The rows with the split that a patient's number is given."""
+    return [replace(row, split=split_of(int(row.patient.lstrip("NP")))) for row in rows]
+
+
 def test_a_test_group_of_the_manifest_is_kept():
-    rows = [
-        replace(row, split=Split.TEST if row.patient in {"P1", "P2"} else Split.TRAIN)
-        for row in patients(12)
-    ]
+    rows = given_splits(patients(20), lambda n: Split.TEST if n < 10 else Split.TRAIN)
 
     plan = plan_splits(rows)
 
     assert "cross_fit" == plan.mode
-    assert {"P1", "P2"} == {n for n, p in plan.assignment.items() if p.split is Split.TEST}
+    assert {f"P{n}" for n in range(10)} == {
+        n for n, p in plan.assignment.items() if p.split is Split.TEST
+    }
 
 
 def test_all_four_groups_of_the_manifest_are_kept():
-    rows = [replace(row, split=list(Split)[int(row.patient[1:]) % 4]) for row in patients(8)]
+    everyone = patients(120) + patients(100, tumor=False, prefix="N")
+    rows = given_splits(everyone, lambda n: list(Split)[n % 4])
+    given = {row.patient: row.split for row in rows}
 
     plan = plan_splits(rows)
 
     assert "held_out" == plan.mode
-    assert all(place.split is rows[2 * int(n[1:])].split for n, place in plan.assignment.items())
+    assert given == {name: place.split for name, place in plan.assignment.items()}
+
+
+def test_of_few_patients_only_the_test_group_of_the_manifest_is_kept():
+    rows = given_splits(patients(60), lambda n: list(Split)[n % 4])
+
+    plan = plan_splits(rows)
+
+    assert "cross_fit" == plan.mode
+    assert (0, 1, 2, 3, 4) == plan.folds
+    assert {row.patient for row in rows if row.split is Split.TEST} == {
+        n for n, p in plan.assignment.items() if p.split is Split.TEST
+    }
+
+
+@pytest.mark.parametrize("tested", [0, 9])
+def test_a_manifest_that_tests_fewer_than_ten_is_refused(tested):
+    rows = given_splits(patients(30), lambda n: Split.TEST if n < tested else Split.TRAIN)
+
+    with pytest.raises(DataSplitError, match=f"{tested} patients have the split test, where 10"):
+        plan_splits(rows)
+
+
+def test_a_manifest_whose_rest_fills_no_folds_is_refused():
+    rows = given_splits(patients(14), lambda n: Split.TEST if n < 10 else Split.TRAIN)
+
+    with pytest.raises(DataSplitError, match="4 patients beside the test can't fill 5 folds"):
+        plan_splits(rows)
 
 
 def test_a_patient_in_two_splits_is_refused_without_a_name():
@@ -168,15 +201,59 @@ def test_a_new_patient_is_not_split_silently(tmp_path):
         read_splits(tmp_path / "splits.csv", patients(32))
 
 
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ("P0,train,0\nP1,train,1\n", "no patient of the manifest has the split test"),
+        (
+            "P0,train,0\nP1,train,1\nP2,train,\nP3,test,\n",
+            "1 patients have neither a fold nor the split test: give folds",
+        ),
+        (
+            "P0,train,0\nP1,tune,1\nP2,train,1\nP3,test,\n",
+            "1 patients are to tune or calibrate: with folds all others train",
+        ),
+        (
+            "P0,train,0\nP1,train,0\nP3,test,\n",
+            "fewer than two folds hold patients: cross-fitting needs two or more",
+        ),
+        (
+            "P0,train,\nP1,tune,\nP3,test,\n",
+            "no patient of the manifest has the split calibrate",
+        ),
+    ],
+)
+def test_frozen_splits_that_would_end_a_run_late_are_refused(tmp_path, body, problem):
+    path = tmp_path / "splits.csv"
+    path.write_text("patient,split,fold\n" + body)
+    named = {line.split(",")[0] for line in body.splitlines()}
+    rows = [row for row in patients(4) if row.patient in named]
+
+    with pytest.raises(ManifestError) as refused:
+        read_splits(path, rows)
+
+    assert (problem,) == refused.value.problems
+
+
+def test_the_digest_of_a_plan_is_of_who_belongs_where():
+    plan = plan_splits(patients(40))
+    reordered = replace(plan, assignment=dict(reversed(plan.assignment.items())))
+
+    assert plan.digest == reordered.digest
+    assert plan.digest.startswith("sha256:")
+    assert plan.digest != plan_splits(patients(40), seed=2).digest
+
+
 def test_all_wrong_rows_of_frozen_splits_are_listed(tmp_path):
     path = tmp_path / "splits.csv"
-    path.write_text("patient,split,fold\nP0,exam,\nP1,train,x\n,train,1\nP2,test,1\nP2,test,\n")
+    path.write_text("patient,split,fold\nP0,exam,y\nP1,train,x\n,train,1\nP2,test,1\nP2,test,\n")
 
     with pytest.raises(ManifestError) as refused:
         read_splits(path, [])
 
     assert (
         "line 2, column split: 'exam'; wanted train, tune, calibrate, test",
+        "line 2, column fold: 'y'; wanted a number, or nothing",
         "line 3, column fold: 'x'; wanted a number, or nothing",
         "line 4, column patient: empty, but required",
         "line 5, column fold: '1'; a patient of the test has none",

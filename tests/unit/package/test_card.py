@@ -103,3 +103,10 @@ def test_a_card_of_a_film_model_names_its_views_and_another_card_doesn_t():
     assert "| view | PA, AP |" in card
     assert "| films | raw ones (FOR PROCESSING) too |" in card
     assert "| view |" not in a_card()
+
+
+def test_a_card_without_an_exam_level_says_that_every_decision_is_defer():
+    whole = a_card(calibrations=[a_calibration("image"), a_calibration("exam")])
+
+    assert "every decision is `defer`" in a_card(calibrations=[a_calibration("image")])
+    assert "every decision is `defer`" not in whole

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from factories import TUMOR, a_reference
 
+from medrec.config.base import read_config
 from medrec.config.calibration import CalibrationConfig, OperatingPointConfig, SubstackConfig
 from medrec.config.model import PoolingConfig
+from medrec.config.training import TrainConfig
 from medrec.domain.finding import Label
 from medrec.errors import CalibrationError
 from medrec.workflows.levels import choose_pooling, fit_levels, to_level_samples
@@ -21,6 +24,9 @@ POINTS = {
     "rule_in": OperatingPointConfig(specificity=0.9),
 }
 CONFIG = CalibrationConfig(operating_points=POINTS, bootstrap_rounds=50)
+SHIPPED = read_config(
+    Path(__file__).parents[3] / "configs" / "train" / "mri-brain-tumor-t1c.yaml", TrainConfig
+)
 WHERE = {"image": "slices of 12 patients", "exam": "runs of 12 patients"}
 
 
@@ -38,13 +44,23 @@ def a_noisy_score(*, patients=12, noise=1.0, labels=(TUMOR,)):
     return ScoredSlices(tuple(rows), np.array(logits), tuple(labels))
 
 
-def level_samples(scored, cutting=CUTTING):
-    return to_level_samples(scored, cutting, POOLING, rng=np.random.default_rng(0))
+def level_samples(scored, cutting=CUTTING, *, dimensionality="volume", references=()):
+    config = SHIPPED.model_copy(
+        update={
+            "calibration": CONFIG.model_copy(update={"substacks": cutting}),
+            "scope": SHIPPED.scope.model_copy(update={"dimensionality": dimensionality}),
+        }
+    )
+    return to_level_samples(
+        scored, config, POOLING, references=references, rng=np.random.default_rng(0)
+    )
 
 
 def fit(scored, cutting=CUTTING, **options):
     facts = {"primary": TUMOR, "measured_on": WHERE, "seed": 1, **options}
-    return fit_levels(level_samples(scored, cutting), CONFIG, **facts)
+    dimensionality = "volume" if cutting else "image"
+    levels = level_samples(scored, cutting, dimensionality=dimensionality)
+    return fit_levels(levels, CONFIG, **facts)
 
 
 def test_both_levels_get_a_calibrator_and_every_operating_point():
@@ -96,10 +112,75 @@ def test_the_prevalence_is_that_of_the_primary_label():
     assert 1 / 12 == pytest.approx(fitted.prevalence["image"])
 
 
-def test_without_runs_an_image_is_an_exam():
-    levels = level_samples(a_noisy_score(), cutting=None)
+def test_a_film_is_an_exam():
+    levels = level_samples(a_noisy_score(), cutting=None, dimensionality="image")
 
-    assert levels[TUMOR, "image"] is levels[TUMOR, "exam"]
+    assert [(TUMOR, "image"), (TUMOR, "exam")] == list(levels)
+    assert levels[TUMOR, "image"].logit.tolist() == levels[TUMOR, "exam"].logit.tolist()
+
+
+def some_volumes(*truths):
+    """One patient for each row of slice truths, whose logits are 0, 1, 2 ... and 10 a patient."""
+    rows, logits = [], []
+    for patient, slices in enumerate(truths):
+        for number, truth in enumerate(slices):
+            row = a_reference(path=f"{patient}/image", patient=str(patient), labels={TUMOR: truth})
+            rows.append(replace(row, slice=number))
+            logits.append([10.0 * patient + number])
+    return ScoredSlices(tuple(rows), np.array(logits), (TUMOR,))
+
+
+ILL, WELL = [False, True, None, False], [False] * 4
+
+
+def test_a_whole_volume_is_an_exam_whose_logit_is_pooled():
+    levels = level_samples(some_volumes(ILL, WELL, ILL, WELL), cutting=None)
+
+    exams = levels[TUMOR, "exam"]
+    assert [True, False, True, False] == exams.truth.tolist()
+    # Four slices in four positions: the highest of them.
+    assert [3.0, 13.0, 23.0, 33.0] == pytest.approx(exams.logit.tolist())
+    assert [1.0] * 4 == exams.weight.tolist()
+    assert 14 == len(levels[TUMOR, "image"])
+
+
+def test_a_volume_with_unknown_slices_and_no_positive_one_is_no_exam():
+    levels = level_samples(
+        some_volumes(ILL, WELL, [False, None, False, False], ILL, WELL), cutting=None
+    )
+
+    assert ["0", "1", "3", "4"] == levels[TUMOR, "exam"].unit.tolist()
+
+
+def test_what_the_manifest_says_of_an_exam_counts_above_its_slices():
+    unknown = [None] * 4
+    scored = some_volumes(unknown, unknown, WELL, WELL)
+    exams = [
+        a_reference(path="0/image", patient="0", labels={TUMOR: True}),
+        a_reference(path="1/image", patient="1", labels={TUMOR: True}),
+        a_reference(path="2/image", patient="2", labels={TUMOR: None}),
+    ]
+
+    levels = level_samples(scored, cutting=None, references=exams)
+
+    assert [True, True, False, False] == levels[TUMOR, "exam"].truth.tolist()
+
+
+@pytest.mark.parametrize("truths", [[ILL] * 4, [ILL, ILL, WELL], [ILL, WELL, WELL]])
+def test_without_two_patients_of_either_class_there_is_no_exam_level(truths):
+    levels = level_samples(some_volumes(*truths), cutting=None)
+
+    assert [(TUMOR, "image")] == list(levels)
+
+
+def test_one_label_without_exams_leaves_the_level_out_for_all():
+    scored = some_volumes(ILL, WELL, ILL, WELL)
+    rows = tuple(
+        replace(row, labels={**row.labels, EDEMA: row.slice == 0}) for row in scored.references
+    )
+    both = ScoredSlices(rows, np.repeat(scored.logits, 2, axis=1), (TUMOR, EDEMA))
+
+    assert {"image"} == {level for _, level in level_samples(both, cutting=None)}
 
 
 def test_the_same_seed_fits_the_same():
