@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Annotated
 
 import typer
@@ -61,5 +62,6 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; being ended (SIGTERM) is taken like Ctrl-C, so that it cleans up."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     app()

@@ -164,6 +164,30 @@ def test_a_killed_run_loses_nothing_that_was_finished(tmp_path, screened, packag
     assert (whole.out / "files.csv").read_text() == (out / "files.csv").read_text()
 
 
+def test_a_run_that_is_told_to_end_leaves_no_temporary_folder(tmp_path, screened, package):
+    (tmp_path / "tmp").mkdir()
+    out = tmp_path / "ended"
+    command = [sys.executable, "-m", "medrec", "screen", str(screened[0]), "--out", str(out)]
+    process = subprocess.Popen(
+        [*command, "--model", str(package.folder)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
+    )
+    deadline = time.monotonic() + 120
+    while not (out / "predictions.jsonl").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+    process.terminate()
+    _, said = process.communicate(timeout=60)
+
+    assert 130 == process.returncode
+    assert b"what is finished is kept" in said
+    assert [] == list((tmp_path / "tmp").iterdir())
+
+
 def test_resuming_with_another_question_is_refused(tmp_path, screened, package):
     samples, whole = screened
     out = tmp_path / "other"
