@@ -344,7 +344,7 @@ def test_an_unknown_split_is_refused(tmp_path, trained, screened):
         *("evaluate", screened[0], "--against", manifest, "--split", "dev", "--out", tmp_path / "e")
     )
 
-    assert 1 == outcome.exit_code
+    assert 2 == outcome.exit_code
     assert "dev is none of train, tune, calibrate, test" in outcome.stderr
 
 
@@ -414,7 +414,7 @@ def test_a_calibrator_that_is_none_is_refused(tmp_path, trained, manifest):
         *("--out", tmp_path / "mine"),
     )
 
-    assert 1 == outcome.exit_code
+    assert 2 == outcome.exit_code
     assert "--method" in outcome.stderr
     assert "Traceback" not in outcome.output
 
