@@ -1,8 +1,11 @@
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
+from medrec.errors import WeightsError
 from medrec.inference.explain import gradcam, to_source_pixels
+from medrec.models.classifiers import TimmClassifier
 from medrec.models.outputs import ClassifierOutput
 
 
@@ -33,6 +36,70 @@ def test_the_map_is_highest_where_the_planted_lesion_is():
     assert heat.min() == 0.0
     assert abs(row - 14.5) <= 4
     assert abs(column - 42.5) <= 4
+
+
+class ChannelsLast(nn.Module):
+    """Two channels of other weight, kept last as swin keeps them."""
+
+    def forward(self, images):
+        pooled = nn.functional.avg_pool2d(images, 4)
+        return torch.cat([pooled, pooled.flip(-1)], dim=1).movedim(1, -1)
+
+
+class ChannelsLastNetwork(nn.Module):
+    """Its logit reads the first channel alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+        self.explained_layer = ChannelsLast()
+
+    def channel_axis(self, features):
+        return 3
+
+    def forward(self, images):
+        features = self.explained_layer(images * self.scale)
+        return ClassifierOutput(features[..., :1].amax(dim=(1, 2)))
+
+
+def test_features_with_channels_last_give_the_map_of_the_lesion():
+    image = torch.zeros(1, 64, 64)
+    image[0, 12:18, 40:46] = 1.0
+
+    heat = gradcam(ChannelsLastNetwork(), image, label=0)
+
+    row, column = np.unravel_index(int(np.argmax(heat)), heat.shape)
+    assert (64, 64) == heat.shape
+    assert abs(row - 14.5) <= 4
+    assert abs(column - 42.5) <= 4
+
+
+@pytest.mark.parametrize(
+    ("backbone", "axis"), [("test_mambaout", 3), ("test_resnet", 1), ("densenet121", 1)]
+)
+def test_the_axis_of_channels_is_found_and_the_logit_stays(backbone, axis):
+    network = TimmClassifier(backbone, label_count=1).eval()
+    image = torch.rand(1, 96, 96)
+    with torch.inference_mode():
+        expected = network(image[None]).logits
+    seen = []
+    with network.explained_layer.register_forward_hook(lambda *call: seen.append(call[-1])):
+        network(image[None])
+
+    heat = gradcam(network, image, label=0)
+
+    assert axis == network.channel_axis(seen[0])
+    assert (96, 96) == heat.shape
+    with torch.inference_mode():
+        assert torch.equal(expected, network(image[None]).logits)
+
+
+@pytest.mark.parametrize("backbone", ["test_vit", "test_vit2"])
+def test_a_network_of_tokens_has_no_map_and_says_so(backbone):
+    network = TimmClassifier(backbone, label_count=1, size_px=64).eval()
+
+    with pytest.raises(WeightsError, match="tokens"):
+        gradcam(network, torch.rand(1, 64, 64), label=0)
 
 
 class MirroringNetwork(BrightSpotNetwork):

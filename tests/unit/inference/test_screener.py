@@ -7,6 +7,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+import torch
 from dicom_factory import a_stack, an_enhanced, an_image, save, save_stack
 from package_factory import a_package
 
@@ -249,6 +250,31 @@ def test_a_localizer_beside_the_exam_is_skipped_and_a_study_of_localizers_is_ref
     assert {(FileStatus.SKIPPED, ReasonCode.LOCALIZER)} == statuses(both, "series2")
     assert CaseStatus.REFUSED is alone.prediction.status
     assert ReasonCode.LOCALIZER is alone.prediction.reason.code
+
+
+@pytest.mark.parametrize("error", [MemoryError, torch.OutOfMemoryError])
+def test_no_memory_for_the_heat_map_costs_the_map_alone(tmp_path, package, monkeypatch, error):
+    def explode(*_, **__):
+        raise error
+
+    monkeypatch.setattr("medrec.inference.screener.gradcam", explode)
+    add_nifti(tmp_path / "a.nii.gz")
+
+    outcome = build_screener(package, ScreenConfig(), device="cpu")(only_case(tmp_path))
+
+    assert CaseStatus.SCORED is outcome.prediction.status
+    assert "none: out of memory on cpu" == outcome.facts["Heat map"]
+
+
+def test_a_single_image_carries_the_note_that_exams_were_stood_in_for(tmp_path, screener):
+    nibabel.save(
+        nibabel.Nifti1Image(some_voxels(0, slices=1), np.diag([1.0, 1.0, 5.0, 1.0])),
+        tmp_path / "one.nii.gz",
+    )
+
+    outcome = screener(only_case(tmp_path))
+
+    assert NoteCode.EXAM_LEVEL_SURROGATE in {note.code for note in outcome.prediction.notes}
 
 
 def test_a_mask_is_refused_for_its_few_grey_levels(tmp_path, screener):

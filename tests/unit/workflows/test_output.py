@@ -48,6 +48,20 @@ def test_a_folder_that_is_not_empty_is_refused(run):
     assert {"verb": "screen"} == read_run(run)
 
 
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ({}, "name another folder$"),
+        ({"overwrite": False}, "folder, or give --overwrite$"),
+        ({"resume": False}, "folder, or give --resume$"),
+        ({"resume": False, "overwrite": False}, "folder, or give --resume or --overwrite$"),
+    ],
+)
+def test_a_verb_is_told_to_give_its_own_options_alone(run, options, hint):
+    with pytest.raises(OutputError, match=hint):
+        prepare_output(run, **options)
+
+
 def test_resuming_keeps_what_is_there(run):
     prepare_output(run, resume=True)
 
