@@ -172,7 +172,9 @@ def assert_that_damage_ends_well(folder: Path, count: int) -> None:
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
     assert sum(ends.values()) >= count // 2  # Hypothesis leaves out what it drew before
     assert ends["read"] > count // 50
-    assert ends[ReasonCode.IO] == ends[ReasonCode.TIMEOUT] == ends[ReasonCode.DECODER_CRASHED] == 0
+    assert ends[ReasonCode.IO] == ends[ReasonCode.TIMEOUT] == 0
+    # Bad RLE data can make its decoder abort: that is why decoding has a process of its own.
+    assert ends[ReasonCode.DECODER_CRASHED] <= count // 500
     assert len(ends) > 4
     assert grown < MOST_KIB
 
