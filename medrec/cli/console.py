@@ -47,7 +47,8 @@ def reports_errors(command: Callable[P, None]) -> Callable[P, None]:
         except MedrecError as error:
             fail(str(error))
         except KeyboardInterrupt:
-            fail("stopped; what is finished is kept (see --resume)", code=130)
+            hint = ": go on with --resume" if "resume" in kwargs else ""
+            fail(f"stopped; what is finished is kept{hint}", code=130)
         except BrokenPipeError:
             sys.stderr.close()
             raise typer.Exit(0) from None

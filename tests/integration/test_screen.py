@@ -184,7 +184,7 @@ def test_a_run_that_is_told_to_end_leaves_no_temporary_folder(tmp_path, screened
     _, said = process.communicate(timeout=60)
 
     assert 130 == process.returncode
-    assert b"what is finished is kept" in said
+    assert b"what is finished is kept: go on with --resume" in said
     assert [] == list((tmp_path / "tmp").iterdir())
 
 
