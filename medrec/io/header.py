@@ -70,12 +70,13 @@ def _read(file: FoundFile) -> ImageHeader:
 
 
 def _not_regular(file: FoundFile) -> ScanError:
-    if file.path.is_symlink():
+    if file.path.is_symlink() and file.path.exists():
         detail = "a symbolic link is not followed: copy what it points to, or screen that"
         return SkippedFileError(ReasonCode.NOT_AN_IMAGE, detail)
     if file.path.is_dir():
         return FailedScanError(ReasonCode.IO, "the folder can't be listed: check its permissions")
-    return SkippedFileError(ReasonCode.NOT_AN_IMAGE, "neither a file nor a folder")
+    what = "a link that leads nowhere" if file.path.is_symlink() else "a pipe, socket or device"
+    return FailedScanError(ReasonCode.IO, f"{what}: never opened; put the scan itself here")
 
 
 def _not_ours(file: FoundFile) -> ScanError:

@@ -71,8 +71,17 @@ def test_an_unreadable_file_is_a_failure(tmp_path):
 def test_a_pipe_is_never_opened(tmp_path):
     os.mkfifo(tmp_path / "pipe.dcm")
 
-    with pytest.raises(SkippedFileError, match="neither a file"):
+    with pytest.raises(FailedScanError, match="io: a pipe, socket or device"):
         read(tmp_path / "pipe.dcm")
+
+
+def test_a_link_to_itself_or_to_nothing_failed(tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "lost").symlink_to(tmp_path / "nothing")
+
+    for name in ("loop", "lost"):
+        with pytest.raises(FailedScanError, match="io: a link that leads nowhere"):
+            read(tmp_path / name)
 
 
 def test_a_link_is_not_followed(tmp_path):

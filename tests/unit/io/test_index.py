@@ -38,7 +38,7 @@ def test_every_file_ends_in_exactly_one_place(tmp_path):
     assert status == {
         "junk.txt": ("skipped", "not_an_image"),
         "bad.dcm": ("refused", "not_dicom"),
-        "pipe": ("skipped", "not_an_image"),
+        "pipe": ("failed", "io"),
         "scout.dcm": ("duplicate", ""),
     }
     film, head = index.cases
