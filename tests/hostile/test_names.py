@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -184,7 +185,9 @@ def test_no_name_number_or_date_of_a_patient_is_written_or_said(runs, out):
     written = [path for path in out.rglob("*") if path.is_file()]
     said = [outcome.stdout + outcome.stderr for outcome in runs[2].values()]
 
-    found = [p.name for p in written for word in PLANTED if word in p.read_bytes()]
+    # Pictures are left out: four letters may come up by chance in so much of base64.
+    texts = {path: re.sub(rb"base64,[\w+/=]+", b"", path.read_bytes()) for path in written}
+    found = [path.name for path, text in texts.items() for word in PLANTED if word in text]
 
     assert len(written) > len(NAMES)
     assert [] == found
