@@ -62,6 +62,9 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line; being ended (SIGTERM) is taken like Ctrl-C, so that it cleans up."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Run the command line; being ended, or losing the terminal, cleans up as Ctrl-C does."""
+    for name in ("SIGTERM", "SIGHUP"):
+        ending = getattr(signal, name, None)
+        if ending is not None and signal.getsignal(ending) is signal.SIG_DFL:  # nohup ignores one
+            signal.signal(ending, signal.default_int_handler)
     app()

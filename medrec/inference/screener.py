@@ -251,11 +251,12 @@ def _unscored(
 def _unjudged_stacks(
     scored: Sequence[_Scored], problems: Sequence[tuple[Series, ScanError]]
 ) -> Iterator[Note]:
-    """Stacks that weren't judged though another one of their file was: its row says scored."""
+    """Series that should have been judged and weren't, in a case that was: it isn't the whole."""
     judged = {source for one in scored for source in one.series.sources}
     for series, error in problems:
-        if error.code != ReasonCode.OUT_OF_SCOPE and judged.intersection(series.sources):
-            detail = f"another stack of a judged file was not: {error.code}: {error.detail}"
+        if error.code != ReasonCode.OUT_OF_SCOPE:
+            what = "stack of a judged file" if judged.intersection(series.sources) else "series"
+            detail = f"another {what} was not judged: {error.code}: {error.detail}"
             yield Note(NoteCode.PARTLY_JUDGED, detail)
 
 

@@ -124,7 +124,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _from_json(values: Mapping[str, Any]) -> BesideFacts:
-    modality = to_modality(_text(values, "Modality"))
+    modality = to_modality((_text(values, "Modality") or "").upper() or None)
     body_part = _text(values, "BodyPartExamined")
     agent = _text(values, "ContrastBolusIngredient") or _text(values, "ContrastBolusAgent")
     tags = MrTags(

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from medrec.domain.codes import ReasonCode
 from medrec.errors import FailedScanError, MedrecError, RefusedScanError, ScanError
+from medrec.io.child_process import child_command, child_environment
 from medrec.io.decoding_protocol import (
     ProtocolError,
     from_series,
@@ -43,6 +44,7 @@ _PIPE_BYTES = 1 << 18
 _MODULE = "medrec.io.decoding_child"
 _LONGEST_START_S = 120.0
 _LONGEST_END_S = 2.0
+_FROM_OUTSIDE = {getattr(signal, name, None) for name in ("SIGKILL", "SIGTERM", "SIGHUP", "SIGINT")}
 
 
 class DecodingWorker:
@@ -129,12 +131,11 @@ class DecodingWorker:
     def _start(self) -> subprocess.Popen[bytes]:
         arguments = [str(self._memory_bytes), str(self._seconds_a_file)]
         process = subprocess.Popen(  # noqa: S603 (our own module)
-            # -P: the folder that medrec is called in holds scans, and may hold a numpy.py.
-            [sys.executable, "-P", "-m", self._module, *arguments],
+            child_command(self._module, *arguments),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # decoders print; what they print may hold anything
-            env=_environment(),
+            env=child_environment(),
             pipesize=_PIPE_BYTES,
         )
         with _Deadline(process, seconds=_LONGEST_START_S):
@@ -206,7 +207,7 @@ def _death(returncode: int | None, deadline: _Deadline) -> ScanError:
     if deadline.has_passed:
         detail = f"not decoded within {deadline.seconds:g} s"
         return FailedScanError(ReasonCode.TIMEOUT, detail)
-    if returncode == -getattr(signal, "SIGKILL", 9):
+    if returncode is not None and -returncode in _FROM_OUTSIDE:
         detail = "the decoding process was ended from outside: is the machine out of memory?"
         return FailedScanError(ReasonCode.IO, detail)
     detail = f"the decoder ended on it (exit status {returncode})"
@@ -243,10 +244,3 @@ def _reap(process: subprocess.Popen[bytes], *, grace_s: float) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def _environment() -> dict[str, str]:
-    """That of this process, its import path, and one thread for each library of mathematics."""
-    paths = [path or str(os.getcwd()) for path in sys.path]  # noqa: PTH109 (a string is wanted)
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    return {**os.environ, **threads, "PYTHONPATH": os.pathsep.join(paths)}

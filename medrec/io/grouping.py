@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from medrec.io.repeats import Place
 
 _STACKED = {Modality.MR, Modality.CT, Modality.PT, Modality.NM}
+_A_STACK = 5
+"""So many parallel images are no localizer."""
 _LOCALIZER = Reason(ReasonCode.LOCALIZER, "a localizer is for planning, not for reading")
 _RAW_TWIN = Reason(
     ReasonCode.NOT_SELECTED,
@@ -141,10 +143,22 @@ def _series(images: Sequence[ImageHeader]) -> list[Series]:
         if similar[0].stacks:
             found += [Series((_stack_header(similar[0], part),)) for part in similar[0].stacks]
             continue
-        for parallel in part_by_orientation(similar, _place):
+        for parallel in _parallel(similar):
             for headers in part_repeats(parallel, _place, _REPEAT_KEYS):
                 found.append(Series(tuple(sorted(headers, key=lambda one: one.source))))
     return sorted(found, key=lambda series: (series.first.source, series.first.frames or ()))
+
+
+def _parallel(similar: Sequence[ImageHeader]) -> list[list[ImageHeader]]:
+    """Part images by orientation, but keep a stray one with its stack, to be refused with it.
+
+    Three planes are three series. One turned image among many is a fault: taken for a series of its
+    own it would be judged alone, while the stack that it is missing from is refused.
+    """
+    parts = part_by_orientation(similar, _place)
+    sizes = sorted(len(part) for part in parts)
+    is_stray = len(sizes) > 1 and sizes[0] == 1 and sizes[-1] >= _A_STACK
+    return [list(similar)] if is_stray and not similar[0].is_localizer else parts
 
 
 def _stack_header(header: ImageHeader, part: FrameStack) -> ImageHeader:

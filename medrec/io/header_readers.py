@@ -14,6 +14,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, cast
 
 from medrec.domain.series import FileRecord
+from medrec.io.child_process import child_command, child_environment
 from medrec.io.header_child import answer_of, question_for
 from medrec.io.header_rows import read_rows_of
 
@@ -69,12 +70,12 @@ class _Reader:
     def __init__(self) -> None:
         # It answers nothing twice when it is ready; until then it counts as busy.
         self._asked: list[Sequence[FoundFile]] = [()] * _AT_WORK
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "medrec.io.header_child"],
+        self._process = subprocess.Popen(  # noqa: S603 (our own module)
+            child_command("medrec.io.header_child"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            env=child_environment(),
         )
         self._questions = cast("BinaryIO", self._process.stdin)
         self._answers = cast("BinaryIO", self._process.stdout)

@@ -234,9 +234,10 @@ NOTES: Final[dict[NoteCode, Explanation]] = {
         "Check the picture before passing it on.",
     ),
     NoteCode.PARTLY_JUDGED: _e(
-        "A stack of a file was not judged",
-        "The file holds several stacks of slices. Some were judged, this one was refused.",
-        "Look at the stack that was refused, or send it again as a series of its own.",
+        "A part of the exam was not judged",
+        "Another series of the exam, or another stack of a file, was refused: what is said here "
+        "is not about the whole exam.",
+        "Look at the part that was refused, or send it again.",
     ),
     NoteCode.DOMAIN_SHIFT: _e(
         "Another domain than the training images",

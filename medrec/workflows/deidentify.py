@@ -7,10 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from medrec.domain.codes import ReasonCode
 from medrec.domain.series import FileRecord, FileStatus
-from medrec.errors import OutputError, ScanError
+from medrec.errors import OutputError, RefusedScanError, ScanError
 from medrec.io.deidentify import deidentify_file
 from medrec.io.discover import FoundFile, discover
+from medrec.io.header import PackedFileError
 from medrec.io.header_rows import to_record
 from medrec.io.ledger import COLUMNS
 from medrec.io.patient_key import load_key
@@ -142,6 +144,10 @@ def _record(file: FoundFile, out: Path, name: str, pseudonyms: Pseudonyms) -> Fi
     """De-identify one file: the one place where an error becomes a row."""
     try:
         written = deidentify_file(file, out / FILES, name=name, pseudonyms=pseudonyms)
+    except PackedFileError:
+        detail = "packed: unpack it, and de-identify what is in it"
+        error = RefusedScanError(ReasonCode.ARCHIVE_LIMIT, detail)
+        return to_record(pseudonyms.path(file.source), error)
     except ScanError as error:
         return to_record(pseudonyms.path(file.source), error)
     except OSError as error:

@@ -212,8 +212,9 @@ def _finish(out: Path, index: ScanIndex, package: ModelPackage, model: ModelFact
     ids = {case.id for case in index.cases}
     written = read_journal(out) if (out / FILE_NAME).is_file() else []
     predictions = tuple(p for p in latest(written) if p.case_id in ids)
-    ledger = FileLedger(out)
-    files = (*ledger.read(ids), *index.records)
+    ledger, known = FileLedger(out), tuple(index.records)
+    found_again = {record.path for record in known}  # a copy has a row of its case, and is indexed
+    files = (*(row for row in ledger.read(ids) if row.path not in found_again), *known)
     ledger.finish(files)
     manifest = package.manifest
     columns = finding_columns(

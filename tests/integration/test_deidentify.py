@@ -6,6 +6,7 @@ import csv
 import hashlib
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -293,3 +294,15 @@ def test_what_cannot_be_read_is_not_copied_and_ends_with_3(tmp_path):
     assert 3 == done.exit_code
     assert "1 refused" in done.stdout
     assert [] == list(Path(tmp_path / "out" / "files").iterdir())
+
+
+def test_what_is_packed_is_refused_and_says_what_to_do(tmp_path):
+    (tmp_path / "scans").mkdir()
+    with zipfile.ZipFile(tmp_path / "scans" / "exam.zip", "w") as archive:
+        archive.writestr("a.dcm", b"x")
+
+    result = medrec.deidentify(tmp_path / "scans", out=tmp_path / "out")
+
+    (record,) = result.files
+    assert ("refused", "archive_limit") == (record.status, record.code)
+    assert "unpack it" in record.detail

@@ -12,7 +12,9 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from dicom_factory import ROOT, a_stack, save_stack
 from package_factory import ModelConfig, NoWeights, a_package
 from typer.testing import CliRunner
 
@@ -164,7 +166,8 @@ def test_a_killed_run_loses_nothing_that_was_finished(tmp_path, screened, packag
     assert (whole.out / "files.csv").read_text() == (out / "files.csv").read_text()
 
 
-def test_a_run_that_is_told_to_end_leaves_no_temporary_folder(tmp_path, screened, package):
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP])
+def test_a_run_that_is_told_to_end_leaves_no_temporary_folder(tmp_path, screened, package, ending):
     (tmp_path / "tmp").mkdir()
     out = tmp_path / "ended"
     command = [sys.executable, "-m", "medrec", "screen", str(screened[0]), "--out", str(out)]
@@ -180,7 +183,7 @@ def test_a_run_that_is_told_to_end_leaves_no_temporary_folder(tmp_path, screened
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
-    process.terminate()
+    process.send_signal(ending)
     _, said = process.communicate(timeout=60)
 
     assert 130 == process.returncode
@@ -373,3 +376,32 @@ def test_a_negative_score_is_a_number_in_the_tables(tmp_path, screened):
 
     scores = [float(row["tumor_score"]) for row in rows_of(result.out / "images.csv")]
     assert min(scores) < 0
+
+
+def test_a_copy_has_one_row_when_a_run_is_resumed_too(tmp_path, package, screened):
+    scans = tmp_path / "scans"
+    shutil.copytree(screened[0] / "brain1-dicom", scans)
+    shutil.copy(scans / "slice_01.dcm", scans / "slice_01 copy.dcm")
+    facts = {"model": package.folder, "out": tmp_path / "out"}
+
+    once = medrec.screen(scans, **facts)
+    again = medrec.screen(scans, **facts, resume=True)
+
+    assert sorted(row.path for row in once.files) == sorted(row.path for row in again.files)
+    assert 1 == [str(row.status) for row in again.files].count("duplicate")
+
+
+def test_a_series_that_was_refused_is_noted_where_another_one_was_judged(tmp_path, package):
+    voxels = np.random.default_rng(1).integers(0, 900, (40, 40, 9), dtype=np.uint16)
+    broken = a_stack(voxels, SeriesInstanceUID=f"{ROOT}.2.9", ContrastBolusAgent="X")
+    for number, image in enumerate(broken):
+        image.SOPInstanceUID = f"{ROOT}.9.{number}"
+    save_stack(a_stack(voxels, ContrastBolusAgent="X"), tmp_path / "scans" / "whole")
+    save_stack(broken[:3] + broken[5:], tmp_path / "scans" / "broken")
+
+    result = medrec.screen(tmp_path / "scans", model=package.folder, out=tmp_path / "out")
+
+    (prediction,) = result.predictions
+    assert "scored" == prediction.status
+    (note,) = [note for note in prediction.notes if note.code == "partly_judged"]
+    assert "another series was not judged: gap" in note.detail

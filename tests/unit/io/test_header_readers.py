@@ -77,3 +77,14 @@ def test_no_process_is_left_when_reading_ends_early(folder):
     next(rows)
 
     rows.close()  # a pipe or a process left behind would be a warning, and so an error
+
+
+def test_what_lies_in_the_folder_that_medrec_is_called_in_is_not_run(folder, tmp_path, monkeypatch):
+    planted = tmp_path / "ran"
+    (tmp_path / "json.py").write_text(f"open({str(planted)!r}, 'w').close()")
+    monkeypatch.chdir(tmp_path)
+
+    rows = list(read_rows(discover(folder), readers=1, alone=0))
+
+    assert SLICES + 2 == len(rows)
+    assert not planted.exists()

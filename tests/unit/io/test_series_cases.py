@@ -78,6 +78,13 @@ def three_planes():
     ]
 
 
+def one_turned():
+    """One image of another orientation among the slices of a stack."""
+    images = stack()
+    images[3].ImageOrientationPatient = decimals(np.ravel(SAGITTAL))
+    return images
+
+
 def unequally_scaled():
     images = stack()
     for index, image in enumerate(images):
@@ -87,6 +94,7 @@ def unequally_scaled():
 
 JITTER = np.random.default_rng(4).uniform(-0.02, 0.02, COUNT)
 CASES = {
+    "one slice turned": (one_turned, ["mixed_orientation"]),
     "axial": (stack, WHOLE),
     "sagittal": (lambda: stack(directions=SAGITTAL), WHOLE),
     "coronal": (lambda: stack(directions=CORONAL), WHOLE),
