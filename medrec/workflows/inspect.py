@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from medrec.config.base import read_config
 from medrec.config.selection import RulesConfig
+from medrec.domain.codes import ReasonCode
 from medrec.domain.ids import to_patient_key
 from medrec.domain.series import FileRecord
 from medrec.errors import ScanError
@@ -174,8 +175,9 @@ class _Judge:
         choices = choose(case.series, self.rules) if self.rules else ()
         rule_of = {id(choice.series): choice.rule or "(default)" for choice in choices}
         selected = select(case, self.rules)
-        for series in selected.series:
-            yield self._describe(case.id, series, rule_of.get(id(series), ""))
+        yield from _beside_chosen(
+            [self._describe(case.id, one, rule_of.get(id(one), "")) for one in selected.series]
+        )
         for series, reason in selected.left_out:
             status = left_out_status(selected)
             verdict = f"{status}: {reason.code} ({reason.detail})"
@@ -202,6 +204,14 @@ class _Judge:
         else:
             verdict = "readable" if self.decode else "readable header"
         return f"{verdict} ({'; '.join(details)})" if details else verdict
+
+
+def _beside_chosen(reports: list[SeriesReport]) -> list[SeriesReport]:
+    """What is out of scope isn't refused where another series of the study is judged."""
+    if not any(report.verdict.startswith("chosen") for report in reports):
+        return reports
+    refused, skipped = f"refused: {ReasonCode.OUT_OF_SCOPE}", f"skipped: {ReasonCode.NOT_SELECTED}"
+    return [replace(one, verdict=one.verdict.replace(refused, skipped, 1)) for one in reports]
 
 
 def _to_judge(rules: str | Path | None, *, decode: bool) -> _Judge:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 from dicom_factory import a_stack, an_enhanced, an_image, save, save_stack
+from package_factory import a_package
 
 from medrec.workflows.inspect import inspect
 
@@ -32,3 +33,25 @@ def test_each_stack_of_a_multi_frame_image_has_a_row(tmp_path):
     save(an_enhanced([(VOXELS, {"echo": 10.0}), (VOXELS, {"echo": 90.0})]), tmp_path / "image")
 
     assert [one.images for one in inspect(tmp_path, decode=True).series] == [4, 4]
+
+
+def test_what_is_out_of_scope_beside_a_chosen_series_is_skipped_as_in_screening(tmp_path):
+    model = a_package(tmp_path / "model").folder
+    scans = tmp_path / "scans"
+    save_stack(a_stack(VOXELS, ContrastBolusAgent="X", SeriesDescription="t1 post"), scans / "t1c")
+    other = a_stack(VOXELS, SeriesInstanceUID="1.2.3.4", SeriesDescription="t2 flair")
+    for number, image in enumerate(other):
+        image.SOPInstanceUID = f"1.2.3.5.{number}"
+    save_stack(other, scans / "flair")
+
+    together = inspect(scans, rules=model)
+    alone = inspect(scans / "flair", rules=model)
+
+    verdicts = {one.source.split("/")[0]: one.verdict.split(":")[0] for one in together.series}
+    assert {"flair": "skipped", "t1c": "chosen"} == {
+        k: v.split(" ")[0] for k, v in verdicts.items()
+    }
+    assert "skipped: not_selected" in next(
+        one.verdict for one in together.series if one.source.startswith("flair")
+    )
+    assert alone.series[0].verdict.startswith("refused: out_of_scope")
