@@ -57,11 +57,6 @@ class Geometry:
         """Map voxel indices (N, 3) to LPS+ millimetres (N, 3)."""
         return np.asarray(index) @ self.affine_lps[:3, :3].T + self.affine_lps[:3, 3]
 
-    def to_index(self, point_mm: FloatArray) -> FloatArray:
-        """Map LPS+ millimetres (N, 3) to fractional voxel indices (N, 3)."""
-        inverse: FloatArray = np.linalg.inv(self.affine_lps)
-        return np.asarray(point_mm) @ inverse[:3, :3].T + inverse[:3, 3]
-
 
 def slice_axis_of(
     shape: tuple[int, int, int],

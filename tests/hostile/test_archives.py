@@ -5,13 +5,11 @@ from __future__ import annotations
 import gzip
 import io
 import zipfile
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from dicom_factory import a_stack, save_stack
-from pydicom import dcmread
-from pydicom.fileset import FileSet
+from disc_factory import a_disc
 
 from medrec.errors import RefusedScanError
 from medrec.io.archive import unpack
@@ -94,17 +92,7 @@ def test_a_gzip_with_damage_anywhere_is_read_or_refused(tmp_path, head):
 
 
 def test_a_dicomdir_with_damage_anywhere_never_leads_out_of_its_folder(tmp_path, head, monkeypatch):
-    # pydicom leaves its temporary folders to the garbage collector, which warns of each.
-    stage = SimpleNamespace(name=str(tmp_path / "stage"), cleanup=lambda: None)
-    (tmp_path / "stage").mkdir()
-    monkeypatch.setattr("pydicom.fileset.TemporaryDirectory", lambda: stage)
-    fileset = FileSet()
-    for path in sorted(head.iterdir()):
-        image = dcmread(path)
-        image.StudyDate, image.StudyTime, image.StudyID = "20000101", "000000", "1"
-        fileset.add(image)
-    disc = tmp_path / "disc"
-    fileset.write(disc)
+    disc = a_disc(head, tmp_path, monkeypatch)
     content = (disc / "DICOMDIR").read_bytes()
 
     def read(path):

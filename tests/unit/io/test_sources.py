@@ -6,13 +6,11 @@ import gzip
 import shutil
 import stat
 import zipfile
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from dicom_factory import a_stack, save_stack
-from pydicom import dcmread
-from pydicom.fileset import FileSet
+from disc_factory import a_disc
 
 from medrec.domain.ids import PatientKey
 from medrec.errors import RefusedScanError, SkippedFileError
@@ -290,18 +288,7 @@ def test_a_cut_gzip_is_truncated(tmp_path, head):
 
 @pytest.fixture
 def disc(tmp_path, head, monkeypatch):
-    # pydicom leaves its temporary folders to the garbage collector, which warns of each.
-    stage = SimpleNamespace(name=str(tmp_path / "stage"), cleanup=lambda: None)
-    (tmp_path / "stage").mkdir()
-    monkeypatch.setattr("pydicom.fileset.TemporaryDirectory", lambda: stage)
-    fileset = FileSet()
-    for path in sorted(head.iterdir()):
-        image = dcmread(path)
-        image.StudyDate, image.StudyTime, image.StudyID = "20000101", "000000", "1"
-        image.save_as(path)
-        fileset.add(path)
-    fileset.write(tmp_path / "disc")
-    return tmp_path / "disc"
+    return a_disc(head, tmp_path, monkeypatch)
 
 
 def test_a_dicomdir_names_the_files_that_are_read(disc, head):
