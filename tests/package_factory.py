@@ -19,6 +19,7 @@ from medrec.package.contract import PackageManifest
 from medrec.package.package import WEIGHTS, ModelPackage, seal_package, write_package
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 TUMOR = Label("tumor")
@@ -94,7 +95,13 @@ def a_point(level: Any, **changes: Any) -> OperatingPoint:
     return OperatingPoint(**{**facts, **changes})
 
 
-def a_package(folder: Path, *, calibrated: bool = True, **changes: Any) -> ModelPackage:
+def a_package(
+    folder: Path,
+    *,
+    calibrated: bool = True,
+    calibrations: Sequence[CalibrationEntry] | None = None,
+    **changes: Any,
+) -> ModelPackage:
     """Write and open a package with seeded random weights."""
     folder.mkdir(parents=True, exist_ok=True)
     levels = ("image", "exam") if calibrated else ()
@@ -107,7 +114,8 @@ def a_package(folder: Path, *, calibrated: bool = True, **changes: Any) -> Model
         size_px=manifest.preprocess.size_px,
     )
     save_weights(folder / WEIGHTS, network.state_dict())
-    calibrations = [a_calibration(level) for level in levels]
+    if calibrations is None:
+        calibrations = [a_calibration(level) for level in levels]
     points = [a_point(level) for level in levels]
     write_package(
         folder,

@@ -24,9 +24,9 @@ def to_findings(
 ) -> tuple[Finding | RawFinding, ...]:
     """Calibrate one logit a label, primary label first.
 
-    `prevalence` is the share of positives of the primary label where the model is used; its exam
-    probability is then shifted from the prevalence that it was calibrated at (Saerens et al. 2002,
-    eq. 4). Nothing is known of the other labels there, and theirs stay.
+    `prevalence` is the share of positives of the primary label where the model is used; its
+    probability is then shifted from the prevalence that the level was calibrated at (Saerens et al.
+    2002, eq. 4). Nothing is known of the other labels there, and theirs stay.
     """
     pairs = zip(package.manifest.labels, logits, strict=True)
     findings = [
@@ -34,8 +34,8 @@ def to_findings(
         for label, logit in pairs
     ]
     findings.sort(key=lambda finding: finding.label != package.manifest.primary_label)
-    if prevalence is not None and level == "exam" and "exam" in package.manifest.prevalence:
-        findings[0] = _shift(findings[0], package.manifest.prevalence["exam"], prevalence)
+    if prevalence is not None and level in package.manifest.prevalence:
+        findings[0] = _shift(findings[0], package.manifest.prevalence[level], prevalence)
     return tuple(findings)
 
 

@@ -126,7 +126,9 @@ def _levels(
     for label in labels:
         if has_slices:
             levels[label, "image"] = scored.samples(label)
-        if exams:
+        if any(prediction.patient_findings for prediction in predictions):
+            levels[label, "exam"] = scored.patients(label)
+        elif exams:
             levels[label, "exam"] = _exam_samples(predictions, exams, label)
         elif package.manifest.exam_level_surrogate:
             rng, pooling = np.random.default_rng(_SEED), package.manifest.model.pooling

@@ -41,6 +41,26 @@ class ScoredSlices:
             [self.references[n].resampling_unit for n in known],
         )
 
+    def patients(self, label: Label) -> Samples:
+        """Films by patient: the highest logit of the films, positive if any film is.
+
+        A patient is left out where no film is positive and one is unknown.
+        """
+        column = self.logits[:, self.labels.index(label)]
+        films: dict[str, list[int]] = {}
+        for number, row in enumerate(self.references):
+            films.setdefault(row.resampling_unit, []).append(number)
+        truths = {
+            unit: [self.references[number].labels.get(label) for number in numbers]
+            for unit, numbers in films.items()
+        }
+        known = [unit for unit in films if True in truths[unit] or None not in truths[unit]]
+        return Samples.from_logits(
+            [True in truths[unit] for unit in known],
+            [column[films[unit]].max() for unit in known],
+            known,
+        )
+
     def substacks(
         self,
         label: Label,
