@@ -9,6 +9,7 @@ from pydantic import Field
 
 from medrec.config.base import Schema
 from medrec.config.calibration import CalibrationConfig
+from medrec.config.ensemble import EnsembleConfig
 from medrec.config.model import ModelConfig
 from medrec.config.preprocess import AugmentConfig, PreprocessConfig
 from medrec.config.selection import RulesSource
@@ -122,6 +123,8 @@ class TrainConfig(Schema):
     preprocess: PreprocessConfig = PreprocessConfig()
     augment: AugmentConfig = AugmentConfig()
     model: ModelConfig = ModelConfig()
+    ensemble: EnsembleConfig | None = None
+    """Several networks that answer with their mean logit. None: one network."""
     fit: FitConfig = FitConfig()
     calibration: CalibrationConfig = CalibrationConfig()
     card: CardConfig

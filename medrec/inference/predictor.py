@@ -14,9 +14,9 @@ from medrec.models.pooling import pool_exam_logit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import nn
 
     from medrec.domain.volume import Volume
-    from medrec.models.classifiers import TimmClassifier
     from medrec.preprocess.pipeline import ModelInput, Preprocessor
 
 
@@ -36,7 +36,7 @@ class VolumeLogits:
 class Predictor:
     """Preprocessor, network and pooling as one function."""
 
-    network: TimmClassifier
+    network: nn.Module
     preprocessor: Preprocessor
     positions: int
     top: int

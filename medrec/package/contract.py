@@ -49,6 +49,8 @@ class TrainingFacts(Schema):
     design: Literal["cross_fit", "held_out"]
     device: str
     versions: dict[str, str]
+    ensemble: Literal["seeds", "folds"] | None = None
+    """How the members differ: their seeds, or the fold that each left out. None: one network."""
     splits_digest: Annotated[str, Field(pattern=SHA256)] | None = None
     """Of which patient belonged where: two packages with the same one share their test."""
 
@@ -82,6 +84,8 @@ class PackageManifest(Schema):
     """How those runs were cut; None where there were none, or in older packages."""
     preprocess: PreprocessConfig
     model: ModelConfig
+    members: Annotated[int, Field(ge=2, le=32)] | None = None
+    """Networks of this kind, whose mean logit is the answer. None: one."""
     probability_levels: list[Literal["image", "exam"]]
     """Levels for which the package claims probabilities: each needs a calibrator a label."""
     prevalence: dict[Literal["image", "exam"], Annotated[float, Field(gt=0, lt=1)]] = {}

@@ -25,7 +25,7 @@ from medrec.package.card import NO_EXAM_LEVEL, CardFigures, render_card
 from medrec.package.package import ModelPackage, seal_package
 from medrec.preprocess.build import build_preprocessor
 from medrec.workflows.command import to_command
-from medrec.workflows.fitting import Fitter, Say
+from medrec.workflows.fitting import Fitter, Say, check_ensemble
 from medrec.workflows.levels import FittedLevels, choose_pooling, fit_levels, to_level_samples
 from medrec.workflows.output import prepare_output, read_run, write_run
 from medrec.workflows.packaging import (
@@ -81,6 +81,7 @@ def train(
     license_text = read_license(asked, path.parent)
     references, root = build_references(asked.data, labels=asked.labels, folder=path.parent)
     plan = build_splits(asked.splits, references, folder=path.parent)
+    check_ensemble(asked, plan)
     prepare_output(out, resume=resume)
     _begin(out, asked)
     stages = Stages()
