@@ -47,7 +47,7 @@ class JointSamples:
         ):
             message = "samples of exclusive classes need the same rows"
             raise ValueError(message)
-        if (sum(one.truth.astype(int) for one in self.of_class.values()) != 1).any():
+        if (np.sum([one.truth for one in self.of_class.values()], axis=0) != 1).any():
             message = "every row is positive for one of the exclusive classes, and for one alone"
             raise ValueError(message)
 
