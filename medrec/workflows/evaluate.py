@@ -9,7 +9,7 @@ from pathlib import Path
 from medrec.config.base import apply_overrides, validate
 from medrec.config.evaluation import EvaluateConfig
 from medrec.data.manifest import read_manifest
-from medrec.domain.finding import latest
+from medrec.domain.finding import Label, latest
 from medrec.domain.reference import Split
 from medrec.errors import ManifestError
 from medrec.evaluation.evaluate import evaluate_predictions
@@ -69,6 +69,7 @@ def to_settings(config: EvaluateConfig) -> EvaluationSettings:
         level_tolerance=config.level_tolerance,
         stratify_by=tuple(config.stratify_by),
         seed=config.seed,
+        exclusive=tuple(tuple(map(Label, group)) for group in config.exclusive or ()),
     )
 
 

@@ -79,6 +79,7 @@ def test_a_trained_package_has_one_joint_calibrator_a_level(trained):
     assert [[*CLASSES]] == package.manifest.exclusive
     card = (trained / "model" / "model-card.md").read_text(encoding="utf-8")
     assert "| exactly one of | high, middle, low |" in card
+    assert "| balanced accuracy |" in card
 
 
 def test_the_probabilities_of_exams_and_images_sum_to_one(screened):
@@ -94,13 +95,16 @@ def test_the_probabilities_of_exams_and_images_sum_to_one(screened):
 def test_the_classes_are_told_apart(config, screened, tmp_path):
     outcome = medrec(
         *("evaluate", screened[1], "--against", config.parent / "films.csv"),
-        *("--out", tmp_path / "evaluation"),
+        *("--out", tmp_path / "evaluation", "--set", "exclusive=[[high, middle, low]]"),
     )
 
     assert 0 == outcome.exit_code, outcome.output
     found = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text("utf-8"))
     assert set(CLASSES) == set(found["labels"])
     assert all(found["labels"][name]["auroc"]["value"] > 0.9 for name in CLASSES)
+    (group,) = found["exclusive"]
+    assert 9 == group["n"] == sum(map(sum, group["confusion"]))
+    assert group["accuracy"]["value"] > 0.7
 
 
 def test_under_another_prevalence_the_other_classes_share_the_rest(screened, trained, tmp_path):
