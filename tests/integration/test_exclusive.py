@@ -107,6 +107,19 @@ def test_the_classes_are_told_apart(config, screened, tmp_path):
     assert group["accuracy"]["value"] > 0.7
 
 
+def test_evaluation_refuses_a_manifest_that_contradicts_the_group(config, screened, tmp_path):
+    text = (config.parent / "films.csv").read_text(encoding="utf-8")
+    (tmp_path / "films.csv").write_text(text.replace(",1,0,0", ",1,1,0", 1), encoding="utf-8")
+
+    outcome = medrec(
+        *("evaluate", screened[1], "--against", tmp_path / "films.csv"),
+        *("--out", tmp_path / "evaluation", "--set", "exclusive=[[high, middle, low]]"),
+    )
+
+    assert 1 == outcome.exit_code
+    assert "f0.png: high and middle are 1, but exclude each other" in outcome.stderr
+
+
 def test_under_another_prevalence_the_other_classes_share_the_rest(screened, trained, tmp_path):
     scans, here = screened
     there = tmp_path / "out"
