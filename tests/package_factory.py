@@ -13,6 +13,7 @@ from medrec.config.preprocess import PreprocessConfig
 from medrec.domain.finding import Label
 from medrec.evaluation.estimate import Estimate
 from medrec.models.build import build_classifier
+from medrec.models.ensemble import Ensemble
 from medrec.package.build import save_weights
 from medrec.package.card import CardFigures, render_card
 from medrec.package.contract import PackageManifest
@@ -21,6 +22,8 @@ from medrec.package.package import WEIGHTS, ModelPackage, seal_package, write_pa
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from torch import nn
 
 TUMOR = Label("tumor")
 _DIGEST = f"sha256:{'0' * 64}"
@@ -95,6 +98,15 @@ def a_point(level: Any, **changes: Any) -> OperatingPoint:
     return OperatingPoint(**{**facts, **changes})
 
 
+def _a_network(manifest: PackageManifest) -> nn.Module:
+    return build_classifier(
+        manifest.model,
+        label_count=len(manifest.labels),
+        pretrained=False,
+        size_px=manifest.preprocess.size_px,
+    )
+
+
 def a_package(
     folder: Path,
     *,
@@ -107,12 +119,8 @@ def a_package(
     levels = ("image", "exam") if calibrated else ()
     manifest = a_manifest(**({} if calibrated else {"probability_levels": []}), **changes)
     torch.manual_seed(0)
-    network = build_classifier(
-        manifest.model,
-        label_count=len(manifest.labels),
-        pretrained=False,
-        size_px=manifest.preprocess.size_px,
-    )
+    networks = [_a_network(manifest) for _ in range(manifest.members or 1)]
+    network = Ensemble(networks) if manifest.members else networks[0]
     save_weights(folder / WEIGHTS, network.state_dict())
     if calibrations is None:
         calibrations = [a_calibration(level) for level in levels]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from medrec.config.base import Schema
 from medrec.config.calibration import CalibrationConfig
+from medrec.config.ensemble import EnsembleConfig
+from medrec.config.exclusive import Groups, check_groups
 from medrec.config.model import ModelConfig
 from medrec.config.preprocess import AugmentConfig, PreprocessConfig
 from medrec.config.selection import RulesSource
@@ -116,12 +118,27 @@ class TrainConfig(Schema):
     seed: int = 1
     labels: Annotated[list[str], Field(min_length=1)]
     primary_label: str
+    exclusive: Groups | None = None
+    """Groups of labels that exclude each other: every image has exactly one of a group."""
     data: Data
     splits: SplitConfig = SplitConfig()
     scope: ScopeConfig
     preprocess: PreprocessConfig = PreprocessConfig()
     augment: AugmentConfig = AugmentConfig()
     model: ModelConfig = ModelConfig()
+    ensemble: EnsembleConfig | None = None
+    """Several networks that answer with their mean logit. None: one network."""
     fit: FitConfig = FitConfig()
     calibration: CalibrationConfig = CalibrationConfig()
     card: CardConfig
+
+    @model_validator(mode="after")
+    def _groups_are_of_labels(self) -> TrainConfig:
+        check_groups(self.labels, self.exclusive)
+        if self.exclusive and (self.calibration.substacks or self.scope.exam_level_surrogate):
+            message = (
+                "exclusive: runs of slices (calibration.substacks) stand in for exams with and "
+                "without one label; there are none for classes that exclude each other"
+            )
+            raise ValueError(message)
+        return self

@@ -116,6 +116,27 @@ def plan_splits(
     return SplitPlan(mode=mode, assignment=assignment)
 
 
+def deal_folds(
+    references: Sequence[Reference],
+    *,
+    folds: int,
+    stratify_by: Sequence[str] = (),
+    seed: int = 1,
+) -> dict[str, int]:
+    """Deal the patients of some rows to folds as `plan_splits` does, in each stratum alike.
+
+    Raises:
+        DataSplitError: Fewer patients than folds.
+    """
+    patients = _by_patient(references)
+    if len(patients) < folds:
+        message = f"{len(patients)} patients can't fill {folds} folds: ask for fewer folds"
+        raise DataSplitError(message)
+    strata = _strata(patients, stratify_by)
+    dealt = [name for _, names in sorted(strata.items()) for name in _shuffled(names, seed)]
+    return {name: number % folds for number, name in enumerate(dealt)}
+
+
 def mode_of(references: Sequence[Reference]) -> Mode:
     """Apply the rule for few patients.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medrec.config.exclusive import columns_of
 from medrec.config.selection import resolve_rules
 from medrec.inference.predictor import Predictor
 from medrec.inference.screener import Screener, ScreenSettings
@@ -26,6 +27,7 @@ def build_predictor(package: ModelPackage, config: ScreenConfig, *, device: str)
         positions=pooling.positions,
         top=pooling.top,
         device=device,
+        exclusive=columns_of(package.manifest.labels, package.manifest.exclusive),
         batch_size=config.batch_size,
         precision=config.precision,
     )

@@ -6,13 +6,15 @@ mean gradient of the logit, negative parts cut. Captum computes it; medrec maps 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
 from captum.attr import LayerGradCam
 from scipy import ndimage
 from torch import nn
+
+from medrec.models.ensemble import members_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,12 +24,22 @@ if TYPE_CHECKING:
 _NOTHING = 1e-12
 
 
-def gradcam(network: TimmClassifier, image: torch.Tensor, *, label: int) -> NDArray[np.float64]:
+def gradcam(network: nn.Module, image: torch.Tensor, *, label: int) -> NDArray[np.float64]:
     """Explain one network input (1, H, W): a map (H, W) in [0, 1], all 0 if nothing speaks.
+
+    An ensemble's is the sum of its members' maps, each in the unit of its own logit: a member whose
+    logit hangs on a place more strongly counts for more there, as it does in the mean logit.
 
     Raises:
         WeightsError: The network's features have no place in the picture, so there is no map.
     """
+    maps = [_map(cast("TimmClassifier", one), image, label) for one in members_of(network)]
+    heat: NDArray[np.float64] = torch.stack(maps).sum(dim=0).cpu().double().numpy()
+    return heat / heat.max() if heat.max() > _NOTHING else np.zeros_like(heat)
+
+
+def _map(network: TimmClassifier, image: torch.Tensor, label: int) -> torch.Tensor:
+    """The map (H, W) of one network, not below 0, in the unit of its logit."""
     # Captum takes the second axis for that of channels, so it reads a copy in this order.
     in_order = nn.Identity()
 
@@ -45,8 +57,7 @@ def gradcam(network: TimmClassifier, image: torch.Tensor, *, label: int) -> NDAr
         mode="bilinear",
         align_corners=False,
     )
-    heat: NDArray[np.float64] = fine[0, 0].cpu().double().numpy()
-    return heat / heat.max() if heat.max() > _NOTHING else np.zeros_like(heat)
+    return fine[0, 0]
 
 
 def _turn_back(maps: torch.Tensor) -> torch.Tensor:

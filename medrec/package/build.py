@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from medrec.config.exclusive import columns_of
 from medrec.errors import PackageError
 from medrec.models.build import build_classifier
+from medrec.models.ensemble import Ensemble
+from medrec.models.exclusive import make_exclusive
+from medrec.package.package import MANIFEST
 from medrec.preprocess.build import build_preprocessor
 
 if TYPE_CHECKING:
@@ -16,31 +20,32 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import torch
+    from torch import nn
 
-    from medrec.models.classifiers import TimmClassifier
+    from medrec.package.contract import PackageManifest
     from medrec.package.package import ModelPackage
     from medrec.preprocess.pipeline import Preprocessor
 
+_MEMBERS = "members."
+"""How the names of an ensemble's tensors begin; the number of the member follows."""
 _LETTERS_SHOWN = 600
 """Of what PyTorch says of weights that don't fit: it names every tensor."""
 
 
-def load_network(package: ModelPackage, *, device: str) -> TimmClassifier:
-    """Build the network and fill it with the package's weights, float32, in evaluation mode.
+def load_network(package: ModelPackage, *, device: str) -> nn.Module:
+    """Build the network, or the ensemble, and fill it with the package's weights.
+
+    It comes in float32 and in evaluation mode, and returns a ClassifierOutput.
 
     Raises:
-        PackageError: Weights that are torn, no numbers, or don't fit the network that the package
-            names.
+        PackageError: Weights that are torn, no numbers, of another number of members, or that don't
+            fit the network that the package names.
     """
     manifest = package.manifest
-    network = build_classifier(
-        manifest.model,
-        label_count=len(manifest.labels),
-        pretrained=False,
-        size_px=manifest.preprocess.size_px,
-    )
     try:
         state = {name: _widen(tensor) for name, tensor in load_file(package.weights).items()}
+        _check_members(package, state)
+        network = _build(manifest)
         network.load_state_dict(state)
     except (SafetensorError, RuntimeError) as error:
         said = str(error)
@@ -52,6 +57,37 @@ def load_network(package: ModelPackage, *, device: str) -> TimmClassifier:
         message = f"{package.weights} holds weights that are no numbers, such as {lost[0]}"
         raise PackageError(message)
     return network.eval().to(device)
+
+
+def _build(manifest: PackageManifest) -> nn.Module:
+    exclusive = columns_of(manifest.labels, manifest.exclusive)
+
+    def build() -> nn.Module:
+        network = build_classifier(
+            manifest.model,
+            label_count=len(manifest.labels),
+            pretrained=False,
+            size_px=manifest.preprocess.size_px,
+        )
+        make_exclusive(network, exclusive)
+        return network
+
+    if manifest.members is None:
+        return build()
+    return Ensemble((build() for _ in range(manifest.members)), exclusive=exclusive)
+
+
+def _check_members(package: ModelPackage, state: Mapping[str, torch.Tensor]) -> None:
+    """Say in a line that members are missing, where PyTorch would name each of their tensors."""
+    wanted = package.manifest.members or 0
+    held = {name.split(".")[1] for name in state if name.startswith(_MEMBERS)}
+    if held != {str(number) for number in range(wanted)}:
+        numbers = ", ".join(sorted(held, key=lambda text: (len(text), text))) or "none"
+        message = (
+            f"{package.weights} holds the ensemble's members {numbers}, where {MANIFEST} says "
+            f"{f'0 to {wanted - 1}' if wanted else 'that there is one network'}"
+        )
+        raise PackageError(message)
 
 
 def load_preprocessor(package: ModelPackage) -> Preprocessor:

@@ -97,10 +97,16 @@ def _scope(manifest: PackageManifest) -> str:
             _range(contract.accepted_spacing_mm, "any: headers were nominal"),
         ),
         ("labels", ", ".join(manifest.labels)),
+        *(("exactly one of", ", ".join(group)) for group in manifest.exclusive or ()),
         ("domain", f"{manifest.domain}, {manifest.lesions} lesions"),
-        ("network", f"{manifest.model.backbone}, {manifest.preprocess.size_px} px"),
+        ("network", _network(manifest)),
     ]
     return "## What it judges\n\n" + _table(("fact", "accepted"), rows)
+
+
+def _network(manifest: PackageManifest) -> str:
+    one = f"{manifest.model.backbone}, {manifest.preprocess.size_px} px"
+    return f"mean logit of {manifest.members} networks: {one}" if manifest.members else one
 
 
 def _film_rows(contract: InputContract) -> list[tuple[str, str]]:
@@ -120,12 +126,36 @@ def _training(manifest: PackageManifest) -> str:
         "cross_fit": "cross-fitted by patient; calibrated on out-of-fold logits; refitted on all",
         "held_out": "fitted, chosen, calibrated and tested on different patients",
     }[facts.design]
+    if facts.ensemble:
+        design = _ENSEMBLES[facts.ensemble, facts.design]
     return (
         f"## Training data\n\n{manifest.card.training_data}\n\n"
         f"{facts.patients} patients, {design}; {facts.test_patients} other patients were kept "
         f"for the test and scored once. Data digest `{facts.data_digest}`, "
         f"config `{facts.config_digest}`, trained on {facts.device}.\n"
     )
+
+
+_ENSEMBLES = {
+    ("seeds", "cross_fit"): (
+        "cross-fitted by patient, each fold judged by as many networks of different seeds as ship; "
+        "calibrated on the mean of their out-of-fold logits; refitted on all"
+    ),
+    ("folds", "cross_fit"): (
+        "cross-fitted by patient; the networks that each left out one fold ship together. "
+        "Calibrated on out-of-fold logits, each from the one network that hadn't seen the patient: "
+        "the mean of several networks varies less, so that probabilities lie nearer to the "
+        "prevalence than they need to, and thresholds are a little off"
+    ),
+    ("seeds", "held_out"): (
+        "fitted with different seeds; chosen, calibrated (on the mean logit) and tested on "
+        "different patients"
+    ),
+    ("folds", "held_out"): (
+        "each network's best epoch chosen on a fold that it hadn't seen; calibrated on the mean "
+        "logit and tested on patients that none of them had seen"
+    ),
+}
 
 
 def _figures(figures: CardFigures) -> str:

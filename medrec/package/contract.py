@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from medrec.config.base import Schema
 from medrec.config.calibration import SubstackConfig
+from medrec.config.exclusive import Groups, check_groups
 from medrec.config.model import ModelConfig
 from medrec.config.preprocess import PreprocessConfig
 from medrec.config.selection import RulesConfig
@@ -49,6 +50,8 @@ class TrainingFacts(Schema):
     design: Literal["cross_fit", "held_out"]
     device: str
     versions: dict[str, str]
+    ensemble: Literal["seeds", "folds"] | None = None
+    """How the members differ: their seeds, or the fold that each left out. None: one network."""
     splits_digest: Annotated[str, Field(pattern=SHA256)] | None = None
     """Of which patient belonged where: two packages with the same one share their test."""
 
@@ -71,6 +74,8 @@ class PackageManifest(Schema):
     task: Literal["classification"] = "classification"
     labels: Annotated[list[str], Field(min_length=1)]
     primary_label: str
+    exclusive: Groups | None = None
+    """Groups of labels that exclude each other: the probabilities of a group sum to 1."""
     input: InputContract
     domain: Literal["clinical", "surrogate"]
     lesions: Literal["real", "planted"]
@@ -82,6 +87,8 @@ class PackageManifest(Schema):
     """How those runs were cut; None where there were none, or in older packages."""
     preprocess: PreprocessConfig
     model: ModelConfig
+    members: Annotated[int, Field(ge=2, le=32)] | None = None
+    """Networks of this kind, whose mean logit is the answer. None: one."""
     probability_levels: list[Literal["image", "exam"]]
     """Levels for which the package claims probabilities: each needs a calibrator a label."""
     prevalence: dict[Literal["image", "exam"], Annotated[float, Field(gt=0, lt=1)]] = {}
@@ -95,4 +102,13 @@ class PackageManifest(Schema):
         if self.primary_label not in self.labels:
             message = f"primary_label {self.primary_label!r} is none of the labels {self.labels}"
             raise ValueError(message)
+        check_groups(self.labels, self.exclusive)
+        if self.exclusive and self.exam_level_surrogate:
+            message = "exam_level_surrogate: exclusive classes have no stand-ins for exams"
+            raise ValueError(message)
         return self
+
+    def group_of(self, label: str) -> tuple[str, ...]:
+        """The labels that exclude each other with this one, itself among them; or it alone."""
+        found = (tuple(group) for group in self.exclusive or () if label in group)
+        return next(found, (label,))

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from medrec.models.build import build_classifier
+from medrec.models.exclusive import make_exclusive
 from medrec.training.settings import FitSettings
 
 if TYPE_CHECKING:
     from medrec.config.model import ModelConfig
     from medrec.config.training import FitConfig
     from medrec.models.classifiers import TimmClassifier
+    from medrec.models.exclusive import Columns
 
 
 def build_settings(config: FitConfig, *, seed: int) -> FitSettings:
@@ -23,13 +25,17 @@ def build_settings(config: FitConfig, *, seed: int) -> FitSettings:
 
 
 def build_network(
-    config: ModelConfig, *, label_count: int, size_px: int, seed: int
+    config: ModelConfig, *, label_count: int, size_px: int, seed: int, exclusive: Columns = ()
 ) -> TimmClassifier:
     """Make a network with first weights; what is random in it depends on the seed alone.
+
+    `exclusive` are the columns of labels that exclude each other.
 
     Raises:
         WeightsError: An unknown backbone, or weights that are missing, changed or don't fit.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return build_classifier(config, label_count=label_count, size_px=size_px)
+        network = build_classifier(config, label_count=label_count, size_px=size_px)
+    make_exclusive(network, exclusive)
+    return network

@@ -9,13 +9,13 @@ import torch
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from torch import nn
 
     from medrec.data.dataset import SliceDataset
-    from medrec.models.classifiers import TimmClassifier
 
 
 def predict_logits(
-    network: TimmClassifier, slices: SliceDataset, *, device: str = "cpu", batch_size: int = 64
+    network: nn.Module, slices: SliceDataset, *, device: str = "cpu", batch_size: int = 64
 ) -> NDArray[np.float64]:
     """Judge all rows, in order: (N, K) float64. The network is left on its device.
 

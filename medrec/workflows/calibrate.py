@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from medrec.calibration.prevalence import shift_entry, shift_point
 from medrec.config.base import validate
 from medrec.config.calibration import CalibrationConfig, SubstackConfig
 from medrec.config.screening import ScreenConfig
+from medrec.data.exclusive import settle_exclusive
 from medrec.data.manifest import read_manifest
 from medrec.domain.finding import CasePrediction, Label
 from medrec.domain.reference import Reference
@@ -34,6 +35,7 @@ from medrec.package.package import (
 from medrec.package.store import find_model
 from medrec.workflows.levels import FittedLevels, fit_levels
 from medrec.workflows.output import prepare_output
+from medrec.workflows.scored import Groups, group_of, to_groups
 from medrec.workflows.scoring import OnCount, find_cases, lay_beside_truth, score_cases
 
 if TYPE_CHECKING:
@@ -89,7 +91,8 @@ def calibrate(  # noqa: PLR0913 (the options of the command)
         raise UsageError(message)
     package = open_package(find_model(model))
     labels = [Label(label) for label in package.manifest.labels]
-    references = read_manifest(Path(on), labels=labels)
+    groups = to_groups(package.manifest.exclusive)
+    references = settle_exclusive(read_manifest(Path(on), labels=labels), groups, where=str(on))
     cases = find_cases(references, root=Path(on).parent)
     screener = build_screener(package, ScreenConfig(heatmap=False), device=pick_device(device))
     prepare_output(out)
@@ -101,6 +104,7 @@ def calibrate(  # noqa: PLR0913 (the options of the command)
         primary=Label(package.manifest.primary_label),
         measured_on=_measured_on(Path(on).name, levels),
         seed=_SEED,
+        exclusive=groups,
     )
     if prevalence is not None:
         is_film = package.manifest.input.dimensionality == "image"
@@ -117,7 +121,8 @@ def _levels(
     labels: Sequence[Label],
 ) -> dict[tuple[Label, Level], Samples]:
     """Samples of every level that the manifest has truth for."""
-    scored = lay_beside_truth(predictions, references, labels)
+    groups = to_groups(package.manifest.exclusive)
+    scored = replace(lay_beside_truth(predictions, references, labels), exclusive=groups)
     is_film = package.manifest.input.dimensionality == "image"
     has_slices = is_film or any(row.slice is not None for row in references)
     exams = {row.path: row for row in references if row.slice is None}
@@ -127,9 +132,10 @@ def _levels(
         if has_slices:
             levels[label, "image"] = scored.samples(label)
         if any(prediction.patient_findings for prediction in predictions):
-            levels[label, "exam"] = scored.patients(label)
+            primary = Label(package.manifest.primary_label)
+            levels[label, "exam"] = scored.patients(label, primary=primary)
         elif exams:
-            levels[label, "exam"] = _exam_samples(predictions, exams, label)
+            levels[label, "exam"] = _exam_samples(predictions, exams, label, groups)
         elif package.manifest.exam_level_surrogate:
             rng, pooling = np.random.default_rng(_SEED), package.manifest.model.pooling
             levels[label, "exam"] = scored.substacks(label, cutting, pooling, rng=rng)
@@ -140,9 +146,17 @@ def _levels(
 
 
 def _exam_samples(
-    predictions: Sequence[CasePrediction], exams: Mapping[str, Reference], label: Label
+    predictions: Sequence[CasePrediction],
+    exams: Mapping[str, Reference],
+    label: Label,
+    groups: Groups,
 ) -> Samples:
-    known = [p for p in predictions if p.source in exams and _truth(exams, p, label) is not None]
+    group = group_of(label, groups)
+    known = [
+        p
+        for p in predictions
+        if p.source in exams and all(_truth(exams, p, one) is not None for one in group)
+    ]
     findings = [prediction.finding(label) for prediction in known]
     return Samples.from_logits(
         [bool(_truth(exams, prediction, label)) for prediction in known],
@@ -165,6 +179,9 @@ def _measured_on(name: str, levels: Mapping[tuple[Label, Level], Samples]) -> di
 def _shift(fitted: FittedLevels, wanted: float, *, primary: Label, is_film: bool) -> FittedLevels:
     """Shift the primary label, whose prevalence it is; nothing is known of the other labels.
 
+    Classes that exclude it share what it leaves. They lose their operating points: no threshold on
+    their new probabilities flags the same exams.
+
     The prevalence is one of exams. A film is an exam; how many slices of a volume are positive
     doesn't follow from how many exams are, so slices stay as they are.
 
@@ -180,17 +197,26 @@ def _shift(fitted: FittedLevels, wanted: float, *, primary: Label, is_film: bool
         )
         raise CalibrationError(message)
 
-    def moves(one: CalibrationEntry | OperatingPoint) -> bool:
-        return one.label == primary and one.level in moved
+    mates = {
+        label for e in fitted.calibrations for label in e.classes or () if primary in e.inputs
+    } - {primary}
+
+    def moved_entry(entry: CalibrationEntry) -> CalibrationEntry:
+        if entry.level not in moved or primary not in entry.inputs:
+            return entry
+        return shift_entry(entry, known=known[entry.level], wanted=wanted, of=primary)
+
+    def moved_point(point: OperatingPoint) -> OperatingPoint:
+        if point.level not in moved or point.label != primary:
+            return point
+        return shift_point(point, known=known[point.level], wanted=wanted)
 
     return FittedLevels(
+        tuple(moved_entry(entry) for entry in fitted.calibrations),
         tuple(
-            shift_entry(entry, known=known[entry.level], wanted=wanted) if moves(entry) else entry
-            for entry in fitted.calibrations
-        ),
-        tuple(
-            shift_point(point, known=known[point.level], wanted=wanted) if moves(point) else point
+            moved_point(point)
             for point in fitted.operating_points
+            if not (point.label in mates and point.level in moved)
         ),
         {level: wanted if level in moved else share for level, share in known.items()},
     )

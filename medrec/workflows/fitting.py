@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from medrec.config.ensemble import FoldsEnsemble, SeedsEnsemble
+from medrec.config.exclusive import columns_of
 from medrec.config.training import TrainConfig
 from medrec.data.dataset import SliceDataset
-from medrec.data.splits import SplitPlan
+from medrec.data.splits import Place, SplitPlan, deal_folds
 from medrec.domain.reference import Split
+from medrec.errors import DataSplitError
 from medrec.io.tables import write_rows
+from medrec.models.ensemble import Ensemble
 from medrec.models.weights import round_to_half
 from medrec.package.build import save_weights
 from medrec.package.package import WEIGHTS
@@ -22,15 +26,27 @@ from medrec.preprocess.build import build_augmenter
 from medrec.training.build import build_network, build_settings
 from medrec.training.fit import FitData, fit_network
 from medrec.training.predict import predict_logits
-from medrec.workflows.scored import ScoredSlices
+from medrec.workflows.scored import ScoredSlices, to_groups
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from medrec.domain.geometry import FloatArray
-    from medrec.models.classifiers import TimmClassifier
+    from medrec.models.exclusive import Columns
     from medrec.training.modules import EpochRecord
 
 Say = Callable[[str], None]
 _LOGITS = "logits.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one network learns from and is watched on, its folder, and what makes its seed."""
+
+    name: str
+    rows: list[int]
+    watched: list[int] | None
+    number: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,59 +66,121 @@ class Fitter:
 
         Few patients: cross-fitting, nothing is chosen by the fold that is held out, and the final
         network is fitted on all that is not test with the same fixed schedule. Many: fitted on
-        `train`, the best epoch chosen on `tune`, judged on `calibrate`.
+        `train`, the best epoch chosen on `tune`, judged on `calibrate`. An ensemble takes the place
+        of the network: see medrec.config.ensemble.
         """
         match self.plan.mode:
             case "cross_fit":
-                scored = self._cross_fit()
-                self._final(self._rows(Split.TRAIN), tune=None)
+                scored, networks = self._cross_fit()
+                rows = self._rows(Split.TRAIN)
+                is_refitted = not isinstance(self.config.ensemble, FoldsEnsemble)
+                self._ship(self._fit_final(rows) if is_refitted else self._join(networks))
             case "held_out":
-                network = self._final(self._rows(Split.TRAIN), tune=self._rows(Split.TUNE))
+                network = self._held_out()
+                self._ship(network)
                 scored = self._judge(network, self._rows(Split.CALIBRATE))
         self._write_logits(scored)
         return scored
 
-    def _rows(self, split: Split) -> list[int]:
-        return self.plan.rows_of(self.slices.references, split)
+    def _rows(self, *splits: Split) -> list[int]:
+        return [n for n in range(len(self.slices)) if self._place(n).split in splits]
 
-    def _cross_fit(self) -> ScoredSlices:
+    def _place(self, row: int) -> Place:
+        return self.plan.place_of(self.slices.references[row])
+
+    def _cross_fit(self) -> tuple[ScoredSlices, list[nn.Module]]:
+        """Logits of each fold from the network that left it out, and those networks."""
         rows = self._rows(Split.TRAIN)
-        fold_of = {n: self.plan.place_of(self.slices.references[n]).fold for n in rows}
+        fold_of = {n: self._place(n).fold for n in rows}
         logits: FloatArray = np.full((len(self.slices), len(self.slices.labels)), np.nan)
+        networks: list[nn.Module] = []
         for fold in self.plan.folds:
             held_out = [n for n in rows if fold_of[n] == fold]
             learned = [n for n in rows if fold_of[n] != fold]
-            network = self._fit_one(f"folds/{fold}", learned, watched=held_out, number=fold)
-            logits[held_out] = self._judge(network, held_out).logits
-        return self._scored(rows, logits[rows])
+            part = _Part(f"folds/{fold}", learned, held_out, number=fold)
+            networks.append(self._fit_seeds(part))
+            logits[held_out] = self._judge(networks[-1], held_out).logits
+        return self._scored(rows, logits[rows]), networks
 
-    def _final(self, rows: list[int], *, tune: list[int] | None) -> TimmClassifier:
-        network = self._fit_one("final", rows, watched=tune, number=len(self.plan.folds))
+    def _held_out(self) -> nn.Module:
+        """The network, or the ensemble, of many patients: epochs chosen by who didn't train it."""
+        if not isinstance(self.config.ensemble, FoldsEnsemble):
+            return self._fit_final(self._rows(Split.TRAIN), self._rows(Split.TUNE))
+        rows = self._rows(Split.TRAIN, Split.TUNE)
+        fold_of = self._deal(rows)
+        return self._join(
+            self._fit_one(
+                _Part(
+                    f"members/{fold}",
+                    [n for n in rows if fold_of[n] != fold],
+                    [n for n in rows if fold_of[n] == fold],
+                    number=fold,
+                )
+            )
+            for fold in sorted(set(fold_of.values()))
+        )
+
+    def _deal(self, rows: Sequence[int]) -> dict[int, int]:
+        """The fold of each row, by patient."""
+        references = [self.slices.references[n] for n in rows]
+        splits = self.config.splits
+        fold_of = deal_folds(
+            references,
+            folds=_fold_count(self.config),
+            stratify_by=splits.stratify_by,
+            seed=splits.seed,
+        )
+        return {n: fold_of[row.patient] for n, row in zip(rows, references, strict=True)}
+
+    def _fit_final(self, rows: list[int], tune: list[int] | None = None) -> nn.Module:
+        name = "members" if self.config.ensemble else "final"
+        return self._fit_seeds(_Part(name, rows, tune, number=len(self.plan.folds)))
+
+    def _fit_seeds(self, part: _Part) -> nn.Module:
+        """One network, or as many as an ensemble of seeds has: the first one is that network."""
+        if not isinstance(self.config.ensemble, SeedsEnsemble):
+            return self._fit_one(part)
+        apart = len(self.plan.folds) + 1  # so that no two networks of a run share a seed
+        name = part.name if part.name == "members" else f"{part.name}/members"
+        return self._join(
+            self._fit_one(
+                replace(part, name=f"{name}/{member}", number=part.number + member * apart)
+            )
+            for member in range(self.config.ensemble.members)
+        )
+
+    @property
+    def _exclusive(self) -> Columns:
+        return columns_of(self.config.labels, self.config.exclusive)
+
+    def _join(self, networks: Iterable[nn.Module]) -> Ensemble:
+        return Ensemble(networks, exclusive=self._exclusive)
+
+    def _ship(self, network: nn.Module) -> None:
         model = self.out / "model"
         model.mkdir(exist_ok=True)
         save_weights(model / WEIGHTS, network.state_dict())
-        return network
 
-    def _fit_one(
-        self, name: str, rows: list[int], *, watched: list[int] | None, number: int
-    ) -> TimmClassifier:
+    def _fit_one(self, part: _Part) -> nn.Module:
         """Fit one network, or take it up where an earlier run left it; weights come out halved."""
-        config, folder = self.config, self.out / name
-        seed = config.seed * 1000 + number
+        config, folder = self.config, self.out / part.name
+        seed = config.seed * 1000 + part.number
         network = build_network(
             config.model,
             label_count=len(config.labels),
             size_px=config.preprocess.size_px,
             seed=seed,
+            exclusive=self._exclusive,
         )
-        self.say(f"{name}: fitting on {len(rows)} slices")
+        self.say(f"{part.name}: fitting on {len(part.rows)} slices")
         result = fit_network(
             network,
             FitData(
-                train=self.slices.subset(rows),
-                watched=self.slices.subset(watched) if watched else None,
+                train=self.slices.subset(part.rows),
+                watched=self.slices.subset(part.watched) if part.watched else None,
                 choose_best=self.plan.mode == "held_out",
                 augment=build_augmenter(config.augment, size_px=config.preprocess.size_px),
+                exclusive=self._exclusive,
             ),
             settings=build_settings(config.fit, seed=seed),
             folder=folder,
@@ -111,19 +189,20 @@ class Fitter:
         )
         history = json.dumps([asdict(record) for record in result.history], indent=2)
         (folder / "history.json").write_text(history + "\n", encoding="utf-8")
-        self.say(f"{name}: {_last(result.history)}")
+        self.say(f"{part.name}: {_last(result.history)}")
         # Weights ship in half precision, so they are rounded before anything is calibrated on them.
         result.network.load_state_dict(round_to_half(result.network.state_dict()))
         return result.network
 
-    def _judge(self, network: TimmClassifier, rows: list[int]) -> ScoredSlices:
+    def _judge(self, network: nn.Module, rows: list[int]) -> ScoredSlices:
         return self._scored(
             rows, predict_logits(network, self.slices.subset(rows), device=self.device)
         )
 
     def _scored(self, rows: Sequence[int], logits: FloatArray) -> ScoredSlices:
         references = tuple(self.slices.references[n] for n in rows)
-        return ScoredSlices(references, logits, self.slices.labels)
+        groups = to_groups(self.config.exclusive)
+        return ScoredSlices(references, logits, self.slices.labels, groups)
 
     def _write_logits(self, scored: ScoredSlices) -> None:
         """What calibrators are fitted on, for anyone who wants to fit them again."""
@@ -133,6 +212,36 @@ class Fitter:
             for row, values in zip(scored.references, scored.logits.round(6), strict=True)
         )
         write_rows(self.out / _LOGITS, ["path", "slice", *names], rows)
+
+
+def check_ensemble(config: TrainConfig, plan: SplitPlan) -> None:
+    """Refuse an ensemble that these patients can't give, before anything is prepared.
+
+    Raises:
+        DataSplitError: Another number of folds than the splits have, or too few patients for them.
+    """
+    if not isinstance(config.ensemble, FoldsEnsemble):
+        return
+    count = _fold_count(config)
+    learning = [p for p in plan.assignment.values() if p.split in (Split.TRAIN, Split.TUNE)]
+    if plan.mode == "cross_fit" and count != len(plan.folds):
+        message = (
+            f"ensemble: {count} folds are asked for, but the patients are few and cross-fitted in "
+            f"{len(plan.folds)}, whose networks ship: leave ensemble.folds out, or set "
+            f"splits.folds={count} where the splits aren't frozen in a file"
+        )
+        raise DataSplitError(message)
+    if len(learning) < count:
+        message = (
+            f"ensemble: the {len(learning)} patients of train and tune can't fill {count} folds: "
+            "ask for fewer folds"
+        )
+        raise DataSplitError(message)
+
+
+def _fold_count(config: TrainConfig) -> int:
+    asked = config.ensemble.folds if isinstance(config.ensemble, FoldsEnsemble) else None
+    return asked or config.splits.folds
 
 
 def _last(history: Sequence[EpochRecord]) -> str:

@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medrec.config.ensemble import FoldsEnsemble, SeedsEnsemble
 from medrec.config.selection import RulesConfig, resolve_rules
 from medrec.config.training import ManifestData
 from medrec.errors import ConfigError
@@ -41,6 +42,7 @@ def to_manifest(
         version=config.version,
         labels=config.labels,
         primary_label=config.primary_label,
+        exclusive=config.exclusive,
         input=InputContract(
             modality=scope.modality,
             body_part=scope.body_part,
@@ -56,6 +58,7 @@ def to_manifest(
         substacks=config.calibration.substacks,
         preprocess=config.preprocess,
         model=type(config.model).model_validate({**config.model.model_dump(), **no_weights}),
+        members=_member_count(config, plan),
         probability_levels=sorted({entry.level for entry in fitted.calibrations}, reverse=True),
         prevalence={level: round(share, 6) for level, share in fitted.prevalence.items()},
         training=TrainingFacts(
@@ -67,6 +70,7 @@ def to_manifest(
             design=plan.mode,
             device=device,
             versions=versions(),
+            ensemble=config.ensemble.kind if config.ensemble else None,
             splits_digest=plan.digest,
         ),
         license=card.license,
@@ -77,6 +81,16 @@ def to_manifest(
             training_data=card.training_data,
         ),
     )
+
+
+def _member_count(config: TrainConfig, plan: SplitPlan) -> int | None:
+    match config.ensemble:
+        case None:
+            return None
+        case SeedsEnsemble(members=members):
+            return members
+        case FoldsEnsemble(folds=folds):
+            return len(plan.folds) or folds or config.splits.folds
 
 
 def with_rules(config: TrainConfig, folder: Path) -> TrainConfig:

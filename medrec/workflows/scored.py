@@ -5,61 +5,103 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from medrec.calibration.substacks import Stack, cut_substacks
+from medrec.domain.finding import Label
 from medrec.evaluation.samples import Samples
+from medrec.models.exclusive import scale_to_one_array
 from medrec.models.pooling import pool_exam_logit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import numpy as np
+    from collections.abc import Callable, Mapping, Sequence
 
     from medrec.config.calibration import SubstackConfig
     from medrec.config.model import PoolingConfig
-    from medrec.domain.finding import Label
     from medrec.domain.geometry import FloatArray
     from medrec.domain.reference import Reference
+
+
+Groups = tuple[tuple[Label, ...], ...]
+"""Labels that exclude each other, group by group."""
+
+
+def to_groups(exclusive: Sequence[Sequence[str]] | None) -> Groups:
+    """The groups of a config or a package."""
+    return tuple(tuple(map(Label, group)) for group in exclusive or ())
+
+
+def group_of(label: Label, groups: Groups) -> tuple[Label, ...]:
+    """The labels that exclude each other with this one, itself among them; or it alone."""
+    return next((group for group in groups if label in group), (label,))
 
 
 @dataclass(frozen=True, eq=False)
 class ScoredSlices:
     """Logits (N, K) of N images or slices, one column a label; blank slices are left out.
 
-    Rows of one volume share `path` and stand in slice order.
+    Rows of one volume share `path` and stand in slice order. Labels of an `exclusive` group have
+    the same samples, those of which the class is known.
     """
 
     references: tuple[Reference, ...]
     logits: FloatArray
     labels: tuple[Label, ...]
+    exclusive: Groups = ()
 
     def samples(self, label: Label) -> Samples:
         """The rows whose truth is known, each weighing 1."""
-        known = [n for n, row in enumerate(self.references) if row.labels.get(label) is not None]
+        group = group_of(label, self.exclusive)
+        known = [
+            n
+            for n, row in enumerate(self.references)
+            if all(row.labels.get(one) is not None for one in group)
+        ]
         return Samples.from_logits(
             [bool(self.references[n].labels[label]) for n in known],
             self.logits[known, self.labels.index(label)],
             [self.references[n].resampling_unit for n in known],
         )
 
-    def patients(self, label: Label) -> Samples:
+    def patients(self, label: Label, *, primary: Label) -> Samples:
         """Films by patient: the highest logit of the films, positive if any film is.
 
-        A patient is left out where no film is positive and one is unknown.
+        A patient is left out where no film is positive and one is unknown. Labels that exclude each
+        other take the logits of one film, that with the highest logit of `primary`, as a study's
+        exam does; a patient whose films differ in class is of the primary one, or left out.
         """
-        column = self.logits[:, self.labels.index(label)]
+        group = group_of(label, self.exclusive)
+        column = self.labels.index(primary if len(group) > 1 else label)
+        samples = [
+            (self._class_of(numbers, group, primary), unit, max(numbers, key=self._rank(column)))
+            for unit, numbers in self._films().items()
+        ]
+        known = [one for one in samples if one[0] is not None]
+        return Samples.from_logits(
+            [label in (present or ()) for present, _, _ in known],
+            [self.logits[film, self.labels.index(label)] for _, _, film in known],
+            [unit for _, unit, _ in known],
+        )
+
+    def _films(self) -> dict[str, list[int]]:
         films: dict[str, list[int]] = {}
         for number, row in enumerate(self.references):
             films.setdefault(row.resampling_unit, []).append(number)
-        truths = {
-            unit: [self.references[number].labels.get(label) for number in numbers]
-            for unit, numbers in films.items()
-        }
-        known = [unit for unit in films if True in truths[unit] or None not in truths[unit]]
-        return Samples.from_logits(
-            [True in truths[unit] for unit in known],
-            [column[films[unit]].max() for unit in known],
-            known,
-        )
+        return films
+
+    def _rank(self, column: int) -> Callable[[int], float]:
+        return lambda number: float(self.logits[number, column])
+
+    def _class_of(
+        self, numbers: list[int], group: Sequence[Label], primary: Label
+    ) -> set[Label] | None:
+        """Which labels of a group are true of a patient's films; None where that is unknown."""
+        truths = {one: [self.references[n].labels.get(one) for n in numbers] for one in group}
+        present = {one for one, found in truths.items() if True in found}
+        if len(group) > 1 and primary in present:
+            return {primary}
+        is_known = (present and len(group) == 1) or not any(None in f for f in truths.values())
+        return present if is_known and len(present) <= 1 else None
 
     def substacks(
         self,
@@ -95,32 +137,50 @@ class ScoredSlices:
         )
 
     def volumes(
-        self, label: Label, exams: Mapping[str, bool | None], pooling: PoolingConfig
+        self,
+        label: Label,
+        exams: Mapping[str, Mapping[Label, bool | None]],
+        pooling: PoolingConfig,
     ) -> Samples:
         """Whole volumes, their logits pooled, each weighing 1; those of unknown truth left out.
 
         `exams` is what the manifest says of a volume, by path. Where it says nothing, one positive
-        slice makes a volume positive; a negative one has slices that are all known as negative.
+        slice makes a volume positive; a negative one has slices that are all known as negative. Of
+        labels that exclude each other, one alone must be true of a volume.
         """
-        column = self.logits[:, self.labels.index(label)]
-        rows_of = [
-            (truth, rows)
+        group = group_of(label, self.exclusive)
+        truths = [
+            (rows, [self._truth(rows, one, exams) for one in group])
             for rows in self._rows_by_volume()
-            if (truth := self._truth(rows, label, exams)) is not None
         ]
+        known = [
+            (rows, found)
+            for rows, found in truths
+            if None not in found and (len(group) == 1 or sum(map(bool, found)) == 1)
+        ]
+        own = group.index(label)
         return Samples.from_logits(
-            [truth for truth, _ in rows_of],
-            [
-                pool_exam_logit(column[rows], positions=pooling.positions, top=pooling.top)
-                for _, rows in rows_of
-            ],
-            [self.references[rows[0]].resampling_unit for _, rows in rows_of],
+            [bool(found[own]) for _, found in known],
+            [self._pooled(rows, group, pooling)[own] for rows, _ in known],
+            [self.references[rows[0]].resampling_unit for rows, _ in known],
         )
 
+    def _pooled(
+        self, rows: list[int], group: Sequence[Label], pooling: PoolingConfig
+    ) -> FloatArray:
+        """The logits (C,) of a volume for labels that exclude each other, or for one."""
+        columns = [self.labels.index(label) for label in group]
+        pooled = [
+            pool_exam_logit(column, positions=pooling.positions, top=pooling.top)
+            for column in self.logits[np.ix_(rows, columns)].T
+        ]
+        groups = [range(len(group))] if len(group) > 1 else []
+        return scale_to_one_array(np.array(pooled), groups)
+
     def _truth(
-        self, rows: list[int], label: Label, exams: Mapping[str, bool | None]
+        self, rows: list[int], label: Label, exams: Mapping[str, Mapping[Label, bool | None]]
     ) -> bool | None:
-        stated = exams.get(self.references[rows[0]].path)
+        stated = exams.get(self.references[rows[0]].path, {}).get(label)
         if stated is not None:
             return stated
         slices = [self.references[n].labels.get(label) for n in rows]

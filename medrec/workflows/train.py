@@ -13,6 +13,7 @@ from medrec.config.base import read_config
 from medrec.config.training import TrainConfig
 from medrec.data.build import build_references, build_splits
 from medrec.data.dataset import SliceDataset, prepare_slices
+from medrec.data.exclusive import settle_exclusive
 from medrec.data.leakage import check_leakage
 from medrec.data.manifest import write_manifest
 from medrec.data.splits import SplitPlan
@@ -25,7 +26,7 @@ from medrec.package.card import NO_EXAM_LEVEL, CardFigures, render_card
 from medrec.package.package import ModelPackage, seal_package
 from medrec.preprocess.build import build_preprocessor
 from medrec.workflows.command import to_command
-from medrec.workflows.fitting import Fitter, Say
+from medrec.workflows.fitting import Fitter, Say, check_ensemble
 from medrec.workflows.levels import FittedLevels, choose_pooling, fit_levels, to_level_samples
 from medrec.workflows.output import prepare_output, read_run, write_run
 from medrec.workflows.packaging import (
@@ -37,6 +38,7 @@ from medrec.workflows.packaging import (
     write_unsealed,
 )
 from medrec.workflows.relocating import relocate
+from medrec.workflows.scored import to_groups
 from medrec.workflows.stages import Stages
 from medrec.workflows.testing import ModelTest, score_test
 from medrec.workflows.versions import digest_of_fit, versions
@@ -80,7 +82,11 @@ def train(
     asked = with_rules(read_config(path, TrainConfig, overrides=overrides), path.parent)
     license_text = read_license(asked, path.parent)
     references, root = build_references(asked.data, labels=asked.labels, folder=path.parent)
+    references = settle_exclusive(
+        references, to_groups(asked.exclusive), where=f"{path.name}, data"
+    )
     plan = build_splits(asked.splits, references, folder=path.parent)
+    check_ensemble(asked, plan)
     prepare_output(out, resume=resume)
     _begin(out, asked)
     stages = Stages()
@@ -161,6 +167,7 @@ class _Run:
             primary=primary,
             measured_on={"image": where, "exam": where + runs},
             seed=config.seed,
+            exclusive=scored.exclusive,
         )
         return fitted, pooling
 

@@ -70,6 +70,22 @@ def no_numbers(folder, _ran):
     save_file({**weights, name: torch.full_like(weights[name], torch.nan)}, folder / WEIGHTS)
 
 
+def fewer_members_than_it_says(folder, _ran):
+    weights = load_file(folder / WEIGHTS)
+    save_file({f"members.0.{name}": tensor for name, tensor in weights.items()}, folder / WEIGHTS)
+    change(folder, members=2)
+
+
+def members_that_it_says_nothing_of(folder, _ran):
+    weights = load_file(folder / WEIGHTS)
+    members = {f"members.{n}.{name}": t.clone() for name, t in weights.items() for n in (0, 1)}
+    save_file(members, folder / WEIGHTS)
+
+
+def countless_members(folder, _ran):
+    change(folder, members=10**9)
+
+
 def huge_header(folder, _ran):
     (folder / WEIGHTS).write_bytes((2**62).to_bytes(8, "little") + b"{}")
 
@@ -123,6 +139,9 @@ HOSTILE = (
     another_network,
     unknown_network,
     no_numbers,
+    fewer_members_than_it_says,
+    members_that_it_says_nothing_of,
+    countless_members,
     huge_header,
     few_words_for_billions,
     deep_yaml,

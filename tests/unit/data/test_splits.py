@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medrec.data.splits import Place, plan_splits, read_splits, write_splits
+from medrec.data.splits import Place, deal_folds, plan_splits, read_splits, write_splits
 from medrec.domain.reference import Reference, Split
 from medrec.errors import DataSplitError, ManifestError
 
@@ -259,3 +259,18 @@ def test_all_wrong_rows_of_frozen_splits_are_listed(tmp_path):
         "line 5, column fold: '1'; a patient of the test has none",
         "1 patients are named twice",
     ) == refused.value.problems
+
+
+def test_folds_are_dealt_in_each_stratum_alike():
+    rows = patients(12, tumor=True, prefix="T") + patients(6, tumor=False, prefix="N")
+
+    fold_of = deal_folds(rows, folds=3, seed=7)
+
+    dealt = Counter((name[0], fold) for name, fold in fold_of.items())
+    assert {("T", n): 4 for n in range(3)} | {("N", n): 2 for n in range(3)} == dealt
+    assert fold_of == deal_folds(rows[::-1], folds=3, seed=7)
+
+
+def test_fewer_patients_than_folds_are_refused():
+    with pytest.raises(DataSplitError, match="2 patients can't fill 3 folds"):
+        deal_folds(patients(2), folds=3)

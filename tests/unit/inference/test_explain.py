@@ -6,6 +6,7 @@ from torch import nn
 from medrec.errors import WeightsError
 from medrec.inference.explain import gradcam, to_source_pixels
 from medrec.models.classifiers import TimmClassifier
+from medrec.models.ensemble import Ensemble
 from medrec.models.outputs import ClassifierOutput
 
 
@@ -144,3 +145,26 @@ def test_what_lies_outside_the_inputs_field_is_unimportant():
 
     assert moved[:16].max() == 0.0
     assert moved[20, 20] == 1.0
+
+
+def test_the_map_of_an_ensemble_is_the_sum_of_its_members_maps_in_logits():
+    """A member whose logit hangs on a place three times as much counts three times as much."""
+
+    class HalfSighted(BrightSpotNetwork):
+        def __init__(self, gain, rows):
+            super().__init__()
+            self.gain, self.rows = gain, rows
+
+        def forward(self, images):
+            seen = torch.zeros_like(images)
+            seen[:, :, self.rows] = images[:, :, self.rows]
+            return ClassifierOutput(self.gain * self.explained_layer(seen).mean(dim=(2, 3)))
+
+    ensemble = Ensemble([HalfSighted(3.0, slice(0, 32)), HalfSighted(1.0, slice(32, 64))])
+    image = torch.zeros(1, 64, 64)
+    image[:, 8:20, 28:40] = 1
+    image[:, 44:56, 28:40] = 1
+
+    heat = gradcam(ensemble, image, label=0)
+
+    assert (1.0, pytest.approx(1 / 3)) == (heat[:32].max(), heat[32:].max())

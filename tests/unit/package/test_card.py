@@ -110,3 +110,12 @@ def test_a_card_without_an_exam_level_says_that_every_decision_is_defer():
 
     assert "every decision is `defer`" in a_card(calibrations=[a_calibration("image")])
     assert "every decision is `defer`" not in whole
+
+
+def test_the_card_of_an_ensemble_says_how_many_networks_answer_and_how_they_were_calibrated():
+    training = {**a_manifest().model_dump()["training"], "ensemble": "folds"}
+
+    card = a_card(members=5, training=training)
+
+    assert "| network | mean logit of 5 networks: test_efficientnet, 64 px |" in card
+    assert "probabilities lie nearer to the prevalence than they need to" in card

@@ -216,3 +216,36 @@ def test_weights_that_are_no_numbers_are_refused_on_loading(folder):
 
     with pytest.raises(PackageError, match="no numbers, such as"):
         load_network(open_package(folder), device="cpu")
+
+
+def test_the_members_of_an_ensemble_open_with_their_own_weights(tmp_path):
+    package = a_package(tmp_path / "three", members=3)
+
+    network = load_network(package, device="cpu")
+
+    state = network.state_dict()
+    name = next(n for n in state if n.startswith("members.0.") and n.endswith("conv_stem.weight"))
+    stems = [state[name.replace("members.0", f"members.{number}")] for number in range(3)]
+    assert 3 == len(network.members)
+    assert not network.training
+    assert not torch.equal(stems[0], stems[2])
+
+
+@pytest.mark.parametrize(
+    ("said", "held", "message"),
+    [
+        (3, 2, "members 0, 1, where package.yaml says 0 to 2"),
+        (2, 3, "members 0, 1, 2, where package.yaml says 0 to 1"),
+        (2, None, "members none, where package.yaml says 0 to 1"),
+        (None, 2, "members 0, 1, where package.yaml says that there is one network"),
+    ],
+)
+def test_another_number_of_members_than_the_manifest_says_is_refused_on_loading(
+    tmp_path, said, held, message
+):
+    one, other = (a_package(tmp_path / f"{n}", members=n) for n in (said, held))
+    shutil.copy(other.weights, one.weights)
+    write_checksums(one.folder)
+
+    with pytest.raises(PackageError, match=message):
+        load_network(open_package(one.folder), device="cpu")
