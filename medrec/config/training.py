@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from medrec.config.base import Schema
+from medrec.config.cache import CacheConfig
 from medrec.config.calibration import CalibrationConfig
 from medrec.config.ensemble import EnsembleConfig
 from medrec.config.model import ModelConfig
@@ -122,6 +123,8 @@ class TrainConfig(Schema):
     scope: ScopeConfig
     preprocess: PreprocessConfig = PreprocessConfig()
     augment: AugmentConfig = AugmentConfig()
+    cache: CacheConfig | None = None
+    """None: float16, in the run's folder."""
     model: ModelConfig = ModelConfig()
     ensemble: EnsembleConfig | None = None
     """Several networks that answer with their mean logit. None: one network."""

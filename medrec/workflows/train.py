@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 
 from medrec.config.base import read_config
 from medrec.config.training import TrainConfig
-from medrec.data.build import build_references, build_splits
+from medrec.data.build import build_cache, build_references, build_splits
 from medrec.data.dataset import SliceDataset, prepare_slices
 from medrec.data.leakage import check_leakage
 from medrec.data.manifest import write_manifest
@@ -44,6 +45,8 @@ from medrec.workflows.versions import digest_of_fit, versions
 if TYPE_CHECKING:
     from medrec.config.model import PoolingConfig
     from medrec.workflows.scored import ScoredSlices
+
+_CACHE = "cache"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ def train(
     prepare_output(out, resume=resume)
     _begin(out, asked)
     stages = Stages()
-    run = _Run(asked, root, out, pick_device(device))
+    run = _Run(asked, root, out, pick_device(device), _cache_folder(asked, path.parent, out), say)
     with stages("prepare"):
         slices = run.prepare(references, plan)
     say(f"{len(slices)} slices of {len(plan.assignment)} patients, {slices.blank} blank left out")
@@ -113,6 +116,7 @@ def train(
     figures = CardFigures(test.figures, to_command(path, asked, overrides), test.notes)
     card = render_card(manifest, fitted.calibrations, fitted.operating_points, figures)
     package = seal_package(model, card)
+    shutil.rmtree(out / _CACHE, ignore_errors=True)  # of use to this run alone
     _finish(out, asked, {"device": run.device, "seconds": stages.seconds, "digest": package.digest})
     return TrainResult(package, test)
 
@@ -125,15 +129,20 @@ class _Run:
     root: Path
     out: Path
     device: str
+    cache: Path
+    say: Say
 
     def prepare(self, references: Sequence[Reference], plan: SplitPlan) -> SliceDataset:
         """Prepare all slices once, check the splits on them, write the manifest with its splits."""
+        config, rules = self.config, rules_of(self.config)
+        prepare = build_preprocessor(config.preprocess)
         slices = prepare_slices(
             references,
             root=self.root,
-            prepare=build_preprocessor(self.config.preprocess),
-            rules=build_rules(rules_of(self.config)),
-            labels=[Label(label) for label in self.config.labels],
+            prepare=prepare,
+            rules=build_rules(rules),
+            cache=build_cache(config.cache, prepare, folder=self.cache, rules=rules, say=self.say),
+            labels=[Label(label) for label in config.labels],
         )
         check_leakage(slices.references, plan, digests=slices.digests())
         placed = [
@@ -164,6 +173,12 @@ class _Run:
             seed=config.seed,
         )
         return fitted, pooling
+
+
+def _cache_folder(config: TrainConfig, beside: Path, out: Path) -> Path:
+    """A folder that the config names, relative to it; else one of the run's own."""
+    named = config.cache and config.cache.folder
+    return beside / named if named else out / _CACHE
 
 
 def _silent(_: str) -> None:
