@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from medrec.config.base import Schema
 from medrec.config.cache import CacheConfig
 from medrec.config.calibration import CalibrationConfig
 from medrec.config.ensemble import EnsembleConfig
-from medrec.config.model import ModelConfig
+from medrec.config.model import ModelConfig, NetworkConfig, VolumeConfig, is_of_exams
 from medrec.config.preprocess import AugmentConfig, PreprocessConfig
 from medrec.config.selection import RulesSource
 from medrec.domain.modality import Modality, Sequence
+
+_SWIN_STEP = 32
 
 
 class ManifestData(Schema):
@@ -125,9 +128,39 @@ class TrainConfig(Schema):
     augment: AugmentConfig = AugmentConfig()
     cache: CacheConfig | None = None
     """None: float16, in the run's folder."""
-    model: ModelConfig = ModelConfig()
+    model: NetworkConfig = ModelConfig()
     ensemble: EnsembleConfig | None = None
     """Several networks that answer with their mean logit. None: one network."""
     fit: FitConfig = FitConfig()
     calibration: CalibrationConfig = CalibrationConfig()
     card: CardConfig
+
+    @model_validator(mode="after")
+    def _network_fits_the_rest(self) -> TrainConfig:
+        if problems := list(_misfits(self)):
+            message = "; ".join(problems)
+            raise ValueError(message)
+        return self
+
+
+def _misfits(config: TrainConfig) -> Iterator[str]:
+    is_3d = isinstance(config.model, VolumeConfig)
+    size = config.preprocess.volume_size
+    if is_3d and size is None:
+        yield "preprocess.volume_size: a classifier_3d needs it, such as [32, 96, 96]"
+    if not is_3d and size is not None:
+        yield "preprocess.volume_size: only a classifier_3d takes whole volumes; leave it out"
+    swin = isinstance(config.model, VolumeConfig) and config.model.architecture == "swin"
+    if swin and size is not None and any(side % _SWIN_STEP for side in size):
+        yield f"preprocess.volume_size: each side must be a multiple of {_SWIN_STEP} for swin"
+    if not is_of_exams(config.model):
+        return
+    if config.scope.dimensionality != "volume":
+        yield f"scope.dimensionality: a {config.model.kind} judges volumes, not images"
+    if config.calibration.substacks is not None:
+        yield (
+            f"calibration.substacks: a {config.model.kind} learns from whole exams and is "
+            "calibrated on them; leave it out"
+        )
+    if config.scope.exam_level_surrogate:
+        yield f"scope.exam_level_surrogate: a {config.model.kind} is calibrated on exams; leave it out"
