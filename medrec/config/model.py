@@ -97,8 +97,10 @@ class SlicesConfig(Schema):
 
 
 class VolumeConfig(Schema):
-    """A true 3D classifier of MONAI, learned from exam labels; `preprocess.volume_size` is its
-    input."""
+    """A true 3D classifier of MONAI, learned from exam labels.
+
+    Its input is `preprocess.volume_size`.
+    """
 
     kind: Literal["classifier_3d"]
     architecture: Literal["densenet121", "resnet10", "resnet18", "swin"] = "resnet10"

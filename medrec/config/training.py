@@ -163,4 +163,4 @@ def _misfits(config: TrainConfig) -> Iterator[str]:
             "calibrated on them; leave it out"
         )
     if config.scope.exam_level_surrogate:
-        yield f"scope.exam_level_surrogate: a {config.model.kind} is calibrated on exams; leave it out"
+        yield f"scope.exam_level_surrogate: a {config.model.kind} knows no stand-ins; leave it out"

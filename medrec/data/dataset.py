@@ -125,7 +125,7 @@ def prepare_slices(
         raise ManifestError(str(root), problems or ["no slice that is not blank"])
     return SliceDataset(
         images=filled.pictures(naming.rows),
-        targets=_to_targets((row.labels for row in naming.kept), labels),
+        targets=to_targets((row.labels for row in naming.kept), labels),
         references=tuple(naming.kept),
         labels=tuple(labels),
         blank=naming.named - len(naming.kept),
@@ -189,7 +189,7 @@ def _one_slice(row: Reference, number: int, slice_count: int) -> Reference:
     return replace(row, slice=number, labels=labels)
 
 
-def _to_targets(
+def to_targets(
     truths: Iterable[Mapping[Label, bool | None]], labels: Sequence[Label]
 ) -> torch.Tensor:
     """(N, K) float32; a label that is None or absent is NaN."""

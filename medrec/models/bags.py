@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-from medrec.models.classifiers import TimmClassifier
 from medrec.models.outputs import ClassifierOutput
 from medrec.models.pooling import pool_weights
+
+if TYPE_CHECKING:
+    from medrec.models.classifiers import TimmClassifier
 
 _CHUNK = 32
 """Slices judged at once outside training: a stack of 300 must fit into memory too."""

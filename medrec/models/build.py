@@ -60,7 +60,11 @@ def _build_bags(config: SlicesConfig, encoder: TimmClassifier) -> BagClassifier:
 
 
 def build_classifier(
-    config: ModelConfig | SlicesConfig, *, label_count: int, pretrained: bool = True, size_px: int | None = None
+    config: ModelConfig | SlicesConfig,
+    *,
+    label_count: int,
+    pretrained: bool = True,
+    size_px: int | None = None,
 ) -> TimmClassifier:
     """Make a classifier; with `pretrained` it gets the first weights that the config names.
 

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from medrec.models.build import build_classifier
+from medrec.models.build import build_any
 from medrec.training.settings import FitSettings
 
 if TYPE_CHECKING:
-    from medrec.config.model import ModelConfig
+    from torch import nn
+
+    from medrec.config.model import ModelConfig, SlicesConfig, VolumeConfig
     from medrec.config.training import FitConfig
-    from medrec.models.classifiers import TimmClassifier
 
 
 def build_settings(config: FitConfig, *, seed: int) -> FitSettings:
@@ -23,8 +24,12 @@ def build_settings(config: FitConfig, *, seed: int) -> FitSettings:
 
 
 def build_network(
-    config: ModelConfig, *, label_count: int, size_px: int, seed: int
-) -> TimmClassifier:
+    config: ModelConfig | SlicesConfig | VolumeConfig,
+    *,
+    label_count: int,
+    size_px: int,
+    seed: int,
+) -> nn.Module:
     """Make a network with first weights; what is random in it depends on the seed alone.
 
     Raises:
@@ -32,4 +37,4 @@ def build_network(
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return build_classifier(config, label_count=label_count, size_px=size_px)
+        return build_any(config, label_count=label_count, size_px=size_px)

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from torch import nn
+
     from medrec.data.dataset import SliceDataset
-    from medrec.models.classifiers import TimmClassifier
+    from medrec.data.volumes import VolumeDataset
     from medrec.training.sampling import Augment
     from medrec.training.settings import FitSettings
 
@@ -43,8 +45,8 @@ class FitData:
     unseen.
     """
 
-    train: SliceDataset
-    watched: SliceDataset | None = None
+    train: SliceDataset | VolumeDataset
+    watched: SliceDataset | VolumeDataset | None = None
     choose_best: bool = False
     augment: Augment | None = None
 
@@ -53,14 +55,14 @@ class FitData:
 class FitResult:
     """A network with averaged weights, on the CPU and in evaluation mode, and how it got there."""
 
-    network: TimmClassifier
+    network: nn.Module
     history: tuple[EpochRecord, ...]
     epoch: int
     """The epoch, counted from 0, whose weights these are."""
 
 
 def fit_network(
-    network: TimmClassifier,
+    network: nn.Module,
     data: FitData,
     *,
     settings: FitSettings,
@@ -150,7 +152,7 @@ def _checkpoints(folder: Path, *, choose_best: bool = False) -> ModelCheckpoint:
     )
 
 
-def _take_weights(network: TimmClassifier, checkpoint: Path) -> int:
+def _take_weights(network: nn.Module, checkpoint: Path) -> int:
     """Load the averaged weights that Lightning's callback put into a checkpoint; its epoch."""
     content = torch.load(checkpoint, map_location="cpu", weights_only=True)  # noqa: TID251 (our own)
     state = content["state_dict"]

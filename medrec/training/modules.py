@@ -15,7 +15,8 @@ from medrec.evaluation.discrimination import auroc
 from medrec.training.losses import masked_bce
 
 if TYPE_CHECKING:
-    from medrec.models.classifiers import TimmClassifier
+    from torch import nn
+
     from medrec.training.sampling import Batch
     from medrec.training.settings import FitSettings
 
@@ -42,7 +43,7 @@ class ClassifierModule(pl.LightningModule):
     """Fit a classifier by masked cross-entropy; `history` grows by one record an epoch."""
 
     def __init__(
-        self, network: TimmClassifier, settings: FitSettings, *, positive_weight: torch.Tensor
+        self, network: nn.Module, settings: FitSettings, *, positive_weight: torch.Tensor
     ) -> None:
         super().__init__()
         self.network = network

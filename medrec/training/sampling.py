@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 if TYPE_CHECKING:
     from medrec.data.dataset import SliceDataset
+    from medrec.data.volumes import VolumeDataset
     from medrec.training.settings import FitSettings
 
 Batch = tuple[torch.Tensor, torch.Tensor]
@@ -51,7 +52,7 @@ class EpochSampler(Sampler[Draw]):
 class DrawnSlices(Dataset[Batch]):
     """Slices as draws call for them, changed by `augment` with the draw's own seed."""
 
-    slices: SliceDataset
+    slices: SliceDataset | VolumeDataset
     augment: Augment | None
     seed: int
 
@@ -69,7 +70,7 @@ class DrawnSlices(Dataset[Batch]):
 
 
 def training_loader(
-    slices: SliceDataset, settings: FitSettings, *, augment: Augment | None
+    slices: SliceDataset | VolumeDataset, settings: FitSettings, *, augment: Augment | None
 ) -> DataLoader[Batch]:
     """Feed the rows that teach something; the last, smaller batch of an epoch is dropped."""
     rows = slices.known_rows()
@@ -84,7 +85,7 @@ def training_loader(
     )
 
 
-def watching_loader(slices: SliceDataset, *, batch_size: int) -> DataLoader[Batch]:
+def watching_loader(slices: SliceDataset | VolumeDataset, *, batch_size: int) -> DataLoader[Batch]:
     """Feed all rows in order, unchanged."""
     return DataLoader(slices, batch_size=batch_size, shuffle=False)
 

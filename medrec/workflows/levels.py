@@ -13,6 +13,7 @@ from medrec.calibration.fit import fit_calibration
 from medrec.calibration.folds import FEWEST_PATIENTS
 from medrec.calibration.operating_point import Population, Target, fit_operating_point
 from medrec.calibration.selection import held_out_log_loss
+from medrec.config.model import is_of_exams
 from medrec.domain.finding import Label
 
 if TYPE_CHECKING:
@@ -48,11 +49,14 @@ def to_level_samples(
 ) -> dict[tuple[Label, Level], Samples]:
     """Rows of both levels; of images alone where volumes give no exams to calibrate on.
 
-    An exam is a film, or a run of slices where substacks are asked for, or else a whole volume;
+    Networks of whole exams have that level alone. For the others, an
+    exam is a film, or a run of slices where substacks are asked for, or else a whole volume;
     `references` are the rows of the manifest, some of which may speak of whole volumes. A package
     holds a level for all its labels or for none, so exams are left out where one label lacks two
     patients of either class.
     """
+    if is_of_exams(config.model):
+        return {(label, "exam"): scored.samples(label) for label in scored.labels}
     references = tuple(references)
     exams = {
         label: _exams(scored, label, config, pooling, references=references, rng=rng)

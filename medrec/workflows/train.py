@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from medrec.config.base import read_config
+from medrec.config.model import is_of_exams, pooling_of
 from medrec.config.training import TrainConfig
 from medrec.data.build import build_cache, build_references, build_splits
 from medrec.data.dataset import SliceDataset, prepare_slices
 from medrec.data.leakage import check_leakage
 from medrec.data.manifest import write_manifest
 from medrec.data.splits import SplitPlan
+from medrec.data.volumes import VolumeDataset, prepare_volumes
 from medrec.domain.finding import Label
 from medrec.domain.reference import Reference, Split
 from medrec.errors import OutputError
@@ -24,7 +26,7 @@ from medrec.inference.device import pick_device
 from medrec.io.build import build_rules
 from medrec.package.card import NO_EXAM_LEVEL, CardFigures, render_card
 from medrec.package.package import ModelPackage, seal_package
-from medrec.preprocess.build import build_preprocessor
+from medrec.preprocess.build import build_any_preprocessor, build_preprocessor
 from medrec.workflows.command import to_command
 from medrec.workflows.fitting import Fitter, Say, check_ensemble
 from medrec.workflows.levels import FittedLevels, choose_pooling, fit_levels, to_level_samples
@@ -47,6 +49,9 @@ if TYPE_CHECKING:
     from medrec.workflows.scored import ScoredSlices
 
 _CACHE = "cache"
+
+
+Prepared = SliceDataset | VolumeDataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,7 @@ def train(
     run = _Run(asked, root, out, pick_device(device), _cache_folder(asked, path.parent, out), say)
     with stages("prepare"):
         slices = run.prepare(references, plan)
-    say(f"{len(slices)} slices of {len(plan.assignment)} patients, {slices.blank} blank left out")
+    say(f"{_count(slices)} of {len(plan.assignment)} patients")
     with stages("fit"):
         scored = Fitter(asked, slices, plan, out, run.device, resume=resume, say=say).fit()
     with stages("calibrate"):
@@ -132,18 +137,10 @@ class _Run:
     cache: Path
     say: Say
 
-    def prepare(self, references: Sequence[Reference], plan: SplitPlan) -> SliceDataset:
-        """Prepare all slices once, check the splits on them, write the manifest with its splits."""
-        config, rules = self.config, rules_of(self.config)
-        prepare = build_preprocessor(config.preprocess)
-        slices = prepare_slices(
-            references,
-            root=self.root,
-            prepare=prepare,
-            rules=build_rules(rules),
-            cache=build_cache(config.cache, prepare, folder=self.cache, rules=rules, say=self.say),
-            labels=[Label(label) for label in config.labels],
-        )
+    def prepare(self, references: Sequence[Reference], plan: SplitPlan) -> Prepared:
+        """Prepare all scans once, check the splits on them, write the manifest with its splits."""
+        volumes = is_of_exams(self.config.model)
+        slices = self._volumes(references) if volumes else self._slices(references)
         check_leakage(slices.references, plan, digests=slices.digests())
         placed = [
             replace(row, split=plan.place_of(row).split)
@@ -152,12 +149,33 @@ class _Run:
         write_manifest(self.out / "manifest.csv", placed)
         return slices
 
+    def _slices(self, references: Sequence[Reference]) -> SliceDataset:
+        config, rules = self.config, rules_of(self.config)
+        prepare = build_preprocessor(config.preprocess)
+        return prepare_slices(
+            references,
+            root=self.root,
+            prepare=prepare,
+            rules=build_rules(rules),
+            cache=build_cache(config.cache, prepare, folder=self.cache, rules=rules, say=self.say),
+            labels=[Label(label) for label in config.labels],
+        )
+
+    def _volumes(self, references: Sequence[Reference]) -> VolumeDataset:
+        return prepare_volumes(
+            references,
+            root=self.root,
+            prepare=build_any_preprocessor(self.config.preprocess, self.config.model),
+            rules=build_rules(rules_of(self.config)),
+            labels=[Label(label) for label in self.config.labels],
+        )
+
     def calibrate(
         self, scored: ScoredSlices, references: Sequence[Reference]
     ) -> tuple[FittedLevels, PoolingConfig]:
         """Choose the pooling, fit calibrators and thresholds on logits that are out of fold."""
         config, primary = self.config, Label(self.config.primary_label)
-        pooling, cutting = config.model.pooling, config.calibration.substacks
+        pooling, cutting = pooling_of(config.model), config.calibration.substacks
         if cutting is not None:
             pooling = choose_pooling(scored, cutting, pooling, primary=primary, seed=config.seed)
         rng = np.random.default_rng(config.seed)
@@ -173,6 +191,12 @@ class _Run:
             seed=config.seed,
         )
         return fitted, pooling
+
+
+def _count(prepared: Prepared) -> str:
+    if isinstance(prepared, VolumeDataset):
+        return f"{len(prepared)} volumes"
+    return f"{len(prepared)} slices ({prepared.blank} blank left out)"
 
 
 def _cache_folder(config: TrainConfig, beside: Path, out: Path) -> Path:
