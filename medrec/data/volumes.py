@@ -111,8 +111,8 @@ def prepare_volumes(
         if volume.slice_count == 1:
             problems.append(f"{path}: holds one slice; a classifier of volumes needs stacks")
             continue
-        is_stack = isinstance(prepared, ModelInput)
-        items.append((prepared.images if is_stack else prepared.voxels).half())
+        seen = prepared.images if isinstance(prepared, ModelInput) else prepared.voxels
+        items.append(seen.half())
         kept.append(exam_of(rows, labels))
     if problems:
         raise ManifestError(str(root), problems)

@@ -9,7 +9,7 @@ from medrec.config.model import is_of_exams, pooling_of
 from medrec.config.selection import resolve_rules
 from medrec.inference.predictor import Predictor
 from medrec.inference.screener import Screener, ScreenSettings
-from medrec.inference.volumes import BagPredictor, BoxPredictor
+from medrec.inference.volumes import AnyPredictor, BagPredictor, BoxPredictor
 from medrec.io.build import build_rules
 from medrec.package.build import load_network, load_preprocessor
 from medrec.preprocess.volumes import VolumePreprocessor
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from medrec.config.screening import ScreenConfig
     from medrec.domain.modality import Modality
     from medrec.package.package import ModelPackage
-
-
-AnyPredictor = Predictor | BagPredictor | BoxPredictor
 
 
 def build_predictor(package: ModelPackage, config: ScreenConfig, *, device: str) -> AnyPredictor:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from medrec.domain.modality import Modality
     from medrec.domain.series import Case, ImageHeader, Series
     from medrec.domain.volume import Volume
-    from medrec.inference.build import AnyPredictor
     from medrec.inference.predictor import VolumeLogits
+    from medrec.inference.volumes import AnyPredictor
     from medrec.io.selection import Rules
     from medrec.package.package import ModelPackage
 

@@ -10,7 +10,7 @@ import torch
 
 from medrec.domain.codes import ReasonCode
 from medrec.errors import FailedScanError
-from medrec.inference.predictor import VolumeLogits
+from medrec.inference.predictor import Predictor, VolumeLogits
 from medrec.models.ensemble import members_of
 
 if TYPE_CHECKING:
@@ -83,6 +83,9 @@ class BoxPredictor:
         exam = _mean([output.logits[0]])
         none = np.zeros((0, len(exam)))
         return none, none, exam
+
+
+AnyPredictor = Predictor | BagPredictor | BoxPredictor
 
 
 def _compute(predictor: BagPredictor | BoxPredictor, judge: Callable[[], Logits]) -> Logits:

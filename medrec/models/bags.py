@@ -103,9 +103,9 @@ class BagClassifier(nn.Module):
         chunks = [slices] if self.training else torch.split(slices, _CHUNK)
         if isinstance(self.pool, FixedPool):
             logits = torch.cat([self.encoder(chunk).logits for chunk in chunks])
-            image = logits.float().unflatten(0, bags.shape[:2])
+            image = logits.float().reshape(*bags.shape[:2], -1)
             return image, self.pool(image)
         pairs = [self.encoder.features(chunk) for chunk in chunks]
-        features = torch.cat([pair[0] for pair in pairs]).unflatten(0, bags.shape[:2])
-        logits = torch.cat([pair[1] for pair in pairs]).unflatten(0, bags.shape[:2])
+        features = torch.cat([pair[0] for pair in pairs]).reshape(*bags.shape[:2], -1)
+        logits = torch.cat([pair[1] for pair in pairs]).reshape(*bags.shape[:2], -1)
         return logits.float(), self.pool(features).float()[..., None].expand_as(logits)

@@ -59,7 +59,8 @@ class VolumeClassifier(nn.Module):
 
     def _features(self, volumes: torch.Tensor) -> torch.Tensor:
         features: Any = self.encoder(volumes)
-        return features[-1] if self._architecture == "swin" else features
+        last: torch.Tensor = features[-1] if self._architecture == "swin" else features
+        return last
 
     def load_encoder(self, path: Path, *, sha256: str) -> None:
         """Give the encoder weights of a local file in MONAI's names; a head in it is passed over.

@@ -21,7 +21,6 @@ from monai.transforms.spatial.array import RandAffine, RandFlip
 if TYPE_CHECKING:
     import torch
 
-    from medrec.config.preprocess import AugmentConfig
     from medrec.preprocess.augment import Augmenter
 
 _WIDTH = 2  # of the axes (depth, height, width): flipping it swaps left and right
@@ -56,10 +55,26 @@ class BagAugmenter:
 
 @dataclass(frozen=True, eq=False)
 class VolumeAugmenter:
-    """Change a volume at random; of `config`, what has a meaning in 3D."""
+    """Change a volume at random; fields as in `medrec.config.preprocess.AugmentConfig`.
 
-    config: AugmentConfig
+    `size` is that of the volumes (D, H, W): shifts are fractions of its sides.
+    """
+
     size: tuple[int, int, int]
+    flip_left_right: float = 0.0
+    affine: float = 0.0
+    rotate_degrees: float = 0.0
+    scale: float = 0.0
+    shift: float = 0.0
+    gamma: float = 0.0
+    gamma_range: tuple[float, float] = (1.0, 1.0)
+    intensity: float = 0.0
+    intensity_scale: float = 0.0
+    intensity_shift: float = 0.0
+    noise: float = 0.0
+    noise_std: float = 0.0
+    blur: float = 0.0
+    blur_sigma_px: tuple[float, float] = (0.5, 0.5)
     _chain: Compose = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -73,24 +88,24 @@ class VolumeAugmenter:
         return plain
 
     def _shape(self) -> list[Any]:
-        config, angle = self.config, radians(self.config.rotate_degrees)
+        angle = radians(self.rotate_degrees)
         return [
-            RandFlip(prob=config.flip_left_right, spatial_axis=_WIDTH),
+            RandFlip(prob=self.flip_left_right, spatial_axis=_WIDTH),
             RandAffine(
-                prob=config.affine,
+                prob=self.affine,
                 rotate_range=(angle, angle, angle),
-                translate_range=tuple(config.shift * side for side in self.size),
-                scale_range=(config.scale,) * 3,
+                translate_range=tuple(self.shift * side for side in self.size),
+                scale_range=(self.scale,) * 3,
                 padding_mode="zeros",
             ),
         ]
 
     def _light(self) -> list[Any]:
-        config, sigma = self.config, self.config.blur_sigma_px
+        sigma = self.blur_sigma_px
         return [
-            RandAdjustContrast(prob=config.gamma, gamma=config.gamma_range),
-            RandScaleIntensity(prob=config.intensity, factors=config.intensity_scale),
-            RandShiftIntensity(prob=config.intensity, offsets=config.intensity_shift),
-            RandGaussianNoise(prob=config.noise, std=config.noise_std),
-            RandGaussianSmooth(prob=config.blur, sigma_x=sigma, sigma_y=sigma, sigma_z=sigma),
+            RandAdjustContrast(prob=self.gamma, gamma=self.gamma_range),
+            RandScaleIntensity(prob=self.intensity, factors=self.intensity_scale),
+            RandShiftIntensity(prob=self.intensity, offsets=self.intensity_shift),
+            RandGaussianNoise(prob=self.noise, std=self.noise_std),
+            RandGaussianSmooth(prob=self.blur, sigma_x=sigma, sigma_y=sigma, sigma_z=sigma),
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, assert_never
 
 from medrec.config.model import ModelConfig, SlicesConfig, VolumeConfig
@@ -84,6 +85,9 @@ def build_any_augmenter(
         case SlicesConfig(slices=slices):
             return BagAugmenter(slices, build_augmenter(config, size_px=preprocess.size_px))
         case VolumeConfig():
-            return VolumeAugmenter(config, build_volume_preprocessor(preprocess).size)
+            return VolumeAugmenter(
+                size=build_volume_preprocessor(preprocess).size,
+                **config.model_dump(include={f.name for f in fields(VolumeAugmenter)}),
+            )
         case _:
             assert_never(model)

@@ -103,7 +103,10 @@ def configure(archive, folder, kind, **changes):
     return path
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(
+    scope="module",
+    params=["fixed", *(pytest.param(k, marks=pytest.mark.slow) for k in ("attention", "3d"))],
+)
 def trained(request, tmp_path_factory, archive):
     folder = tmp_path_factory.mktemp(request.param)
     outcome = medrec(
