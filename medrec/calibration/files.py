@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from medrec.calibration.entry import CalibrationEntry
+from medrec.calibration.entry import CalibrationEntry, Method
 from medrec.calibration.operating_point import OperatingPoint
 from medrec.domain.finding import Label
 from medrec.errors import PackageError
@@ -40,7 +40,8 @@ class _EstimateRecord(_Record):
 class _EntryRecord(_Record):
     label: str
     level: Literal["image", "exam"]
-    method: Literal["temperature", "platt"]
+    method: Method
+    classes: list[str] | None = None
     parameters: dict[str, float]
     patients: int = Field(ge=0)
     positives: int = Field(ge=0)
@@ -62,6 +63,7 @@ class _EntryRecord(_Record):
             ece_before=self.ece_before.to_estimate(),
             ece_after=self.ece_after.to_estimate(),
             replicates=tuple(dict(zip(self.replicates, row, strict=True)) for row in columns),
+            classes=tuple(map(Label, self.classes)) if self.classes is not None else None,
         )
 
 
@@ -159,6 +161,7 @@ def _entry_data(entry: CalibrationEntry) -> dict[str, object]:
         "label": entry.label,
         "level": entry.level,
         "method": entry.method,
+        **({"classes": list(entry.classes)} if entry.classes else {}),
         "parameters": dict(entry.parameters),
         "patients": entry.patients,
         "positives": entry.positives,

@@ -61,8 +61,8 @@ def fit_calibration(
         patients=samples.unit_count,
         positives=samples.positive_units,
         rows=len(samples),
-        ece_before=_ece(samples, expit(samples.logit), rounds=rounds, seed=seed),
-        ece_after=_ece(samples, held_out, rounds=rounds, seed=seed),
+        ece_before=measured_ece(samples, expit(samples.logit), rounds=rounds, seed=seed),
+        ece_after=measured_ece(samples, held_out, rounds=rounds, seed=seed),
         replicates=_replicates(samples, fitted, rng),
     )
 
@@ -109,7 +109,8 @@ def _log_loss(samples: Samples, probability: FloatArray) -> float:
     return float(np.average(surprise, weights=samples.weight))
 
 
-def _ece(samples: Samples, probability: FloatArray, *, rounds: int, seed: int) -> Estimate:
+def measured_ece(samples: Samples, probability: FloatArray, *, rounds: int, seed: int) -> Estimate:
+    """The ECE of probabilities (N,) on some rows, with its interval."""
     rng = np.random.default_rng(seed)
     return measure_ece(
         samples.with_probability(probability), rounds=rounds, draws=rounds, rng=rng

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+from medrec.calibration.softmax import SoftmaxScaling
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from medrec.calibration.entry import CalibrationEntry
     from medrec.calibration.operating_point import OperatingPoint
+    from medrec.domain.finding import Label
 
 
 def shift_prevalence(probability: float, *, known: float, wanted: float) -> float:
@@ -33,12 +37,25 @@ def shift_prevalence(probability: float, *, known: float, wanted: float) -> floa
     return positive / (positive + negative)
 
 
-def shift_entry(entry: CalibrationEntry, *, known: float, wanted: float) -> CalibrationEntry:
+def shift_entry(
+    entry: CalibrationEntry, *, known: float, wanted: float, of: Label | None = None
+) -> CalibrationEntry:
     """Build the shift into a calibrator: its log-odds move by the difference of the prior ones.
+
+    `of` is the label whose prevalence it is, the entry's own if left out. In a joint calibrator its
+    probability moves, and those of the other classes share the rest as they did.
 
     What was measured of it (ECE, patients) stays as it was measured, at the known prevalence.
     """
     shift = _log_odds(wanted) - _log_odds(known)
+    if entry.classes is not None:
+        move = partial(_shifted_class, classes=entry.classes, label=of or entry.label, shift=shift)
+        return replace(
+            entry,
+            method="softmax_bias",
+            parameters=move(entry.parameters),
+            replicates=tuple(move(replicate) for replicate in entry.replicates),
+        )
     return replace(
         entry,
         method="platt",
@@ -56,6 +73,17 @@ def _shifted(parameters: Mapping[str, float], shift: float) -> dict[str, float]:
     if "temperature" in parameters:
         return {"slope": 1.0 / parameters["temperature"], "intercept": shift}
     return {"slope": parameters["slope"], "intercept": parameters["intercept"] + shift}
+
+
+def _shifted_class(
+    parameters: Mapping[str, float], *, classes: Sequence[Label], label: Label, shift: float
+) -> dict[str, float]:
+    scaling = SoftmaxScaling.from_parameters(parameters, classes)
+    bias = tuple(
+        value + shift if name == label else value
+        for name, value in zip(classes, scaling.bias, strict=True)
+    )
+    return replace(scaling, bias=bias).parameters(classes, "softmax_bias")
 
 
 def _log_odds(probability: float) -> float:

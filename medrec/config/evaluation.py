@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from medrec.config.base import Schema
+from medrec.config.exclusive import Groups
 
 
 class EvaluateConfig(Schema):
@@ -21,3 +22,6 @@ class EvaluateConfig(Schema):
     """Slices are at the same level if their relative positions differ by at most this."""
     stratify_by: list[str] = []
     seed: int = 1
+    exclusive: Groups | None = None
+    """Groups of labels that exclude each other: accuracy, confusion and log-loss are measured too.
+    None: no group."""

@@ -12,6 +12,7 @@ from medrec.config.base import Schema
 from medrec.config.cache import CacheConfig
 from medrec.config.calibration import CalibrationConfig
 from medrec.config.ensemble import EnsembleConfig
+from medrec.config.exclusive import Groups, check_groups
 from medrec.config.model import ModelConfig, NetworkConfig, VolumeConfig, is_of_exams
 from medrec.config.preprocess import AugmentConfig, PreprocessConfig
 from medrec.config.selection import RulesSource
@@ -121,6 +122,8 @@ class TrainConfig(Schema):
     seed: int = 1
     labels: Annotated[list[str], Field(min_length=1)]
     primary_label: str
+    exclusive: Groups | None = None
+    """Groups of labels that exclude each other: every image has exactly one of a group."""
     data: Data
     splits: SplitConfig = SplitConfig()
     scope: ScopeConfig
@@ -139,6 +142,17 @@ class TrainConfig(Schema):
     def _network_fits_the_rest(self) -> TrainConfig:
         if problems := list(_misfits(self)):
             message = "; ".join(problems)
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _groups_are_of_labels(self) -> TrainConfig:
+        check_groups(self.labels, self.exclusive)
+        if self.exclusive and (self.calibration.substacks or self.scope.exam_level_surrogate):
+            message = (
+                "exclusive: runs of slices (calibration.substacks) stand in for exams with and "
+                "without one label; there are none for classes that exclude each other"
+            )
             raise ValueError(message)
         return self
 

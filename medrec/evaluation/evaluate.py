@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from medrec.domain.finding import CaseStatus, Label
 from medrec.domain.reference import Split
 from medrec.errors import InputError
+from medrec.evaluation.groups import measure_group
 from medrec.evaluation.join import JoinedCase, join
 from medrec.evaluation.measure import Notes, measure_exams, measure_slices
 from medrec.evaluation.outcomes import to_outcomes
 from medrec.evaluation.result import (
     EvaluationProvenance,
     EvaluationResult,
+    GroupResult,
     LabelResult,
     ModelId,
 )
@@ -48,6 +50,7 @@ def evaluate_predictions(
     notes = [*joined.notes, *notes, *_split_notes(joined.cases)]
     labels = {label: _measure_label(joined.cases, label, settings, notes) for label in known}
     strata = stratify(joined.cases, known, settings=settings, notes=notes)
+    exclusive = _groups(joined.cases, known, settings, notes)
     return EvaluationResult(
         labels=labels,
         strata=strata,
@@ -55,7 +58,23 @@ def evaluate_predictions(
         notes=tuple(notes),
         provenance=_provenance(predictions, settings),
         cases=to_outcomes(joined.cases, known),
+        exclusive=exclusive,
     )
+
+
+def _groups(
+    cases: Sequence[JoinedCase],
+    known: Sequence[Label],
+    settings: EvaluationSettings,
+    notes: list[str],
+) -> tuple[GroupResult, ...]:
+    whole = [group for group in settings.exclusive if set(group) <= set(known)]
+    notes += [
+        f"{', '.join(group)}: not measured together, since predictions or manifest lack a class"
+        for group in settings.exclusive
+        if group not in whole
+    ]
+    return tuple(measure_group(cases, group, settings=settings) for group in whole)
 
 
 def _check_columns(references: Sequence[Reference], settings: EvaluationSettings) -> None:

@@ -97,6 +97,26 @@ class LabelResult:
 
 
 @dataclass(frozen=True, eq=False)
+class GroupResult:
+    """The exams of one group.
+
+    `n` counts those of known class, `unknown` the others. `confusion` (C, C) counts exams by their
+    class (row) and by the one with the highest logit (column), in the order of `labels`. A figure
+    is None where it can't be had: `log_loss` without probabilities, `balanced_accuracy` (the mean
+    of the classes' sensitivities) where a class has no exam.
+    """
+
+    labels: tuple[Label, ...]
+    n: int
+    patients: int
+    unknown: int
+    confusion: tuple[tuple[int, ...], ...]
+    accuracy: Estimate | None = None
+    balanced_accuracy: Estimate | None = None
+    log_loss: Estimate | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Stratum:
     """The exams whose rows have one value in one column of the manifest."""
 
@@ -191,6 +211,7 @@ class EvaluationResult:
     notes: tuple[str, ...]
     provenance: EvaluationProvenance
     cases: tuple[CaseOutcome, ...]
+    exclusive: tuple[GroupResult, ...] = ()
 
 
 def to_json(result: EvaluationResult) -> dict[str, object]:
@@ -198,6 +219,9 @@ def to_json(result: EvaluationResult) -> dict[str, object]:
     return {
         "schema": SCHEMA,
         "labels": {str(label): _label(found) for label, found in result.labels.items()},
+        **(
+            {"exclusive": [_group(found) for found in result.exclusive]} if result.exclusive else {}
+        ),
         "strata": _strata(result.strata),
         "flow": _plain(result.flow),
         "notes": list(result.notes),
@@ -210,6 +234,22 @@ def _label(result: LabelResult) -> dict[str, object]:
     if result.images is not None:
         data["images"] = _level(result.images)
     return data
+
+
+def _group(result: GroupResult) -> dict[str, object]:
+    figures = {
+        "accuracy": result.accuracy,
+        "balanced_accuracy": result.balanced_accuracy,
+        "log_loss": result.log_loss,
+    }
+    return {
+        "labels": [str(label) for label in result.labels],
+        "n": result.n,
+        "patients": result.patients,
+        "unknown": result.unknown,
+        "confusion": [list(row) for row in result.confusion],
+        **{name: _estimate(found) for name, found in figures.items() if found is not None},
+    }
 
 
 def _level(result: LevelResult) -> dict[str, object]:

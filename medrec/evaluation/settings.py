@@ -23,7 +23,8 @@ class EvaluationSettings:
     """Flat settings of an evaluation; `stratify_by` names columns of the manifest.
 
     Slices are at the same level if their relative positions differ by at most `level_tolerance`.
-    `calibrated_draws` are those of the ECE that perfect calibration would show.
+    `calibrated_draws` are those of the ECE that perfect calibration would show. `exclusive` are
+    groups of labels that exclude each other, which are measured together too.
     """
 
     bootstrap_rounds: int = 2000
@@ -33,3 +34,4 @@ class EvaluationSettings:
     stratify_by: tuple[str, ...] = ()
     seed: int = 1
     thresholds: tuple[NamedThreshold, ...] = ()
+    exclusive: tuple[tuple[Label, ...], ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medrec.config.exclusive import columns_of
 from medrec.config.model import is_of_exams, pooling_of
 from medrec.config.selection import resolve_rules
 from medrec.inference.predictor import Predictor
@@ -24,10 +25,11 @@ def build_predictor(package: ModelPackage, config: ScreenConfig, *, device: str)
     """Load the package's network onto a device."""
     model = package.manifest.model
     network, preprocessor = load_network(package, device=device), load_preprocessor(package)
+    exclusive = columns_of(package.manifest.labels, package.manifest.exclusive)
     if isinstance(preprocessor, VolumePreprocessor):
         return BoxPredictor(network, preprocessor, device, config.precision)
     if is_of_exams(model):
-        return BagPredictor(network, preprocessor, device, config.precision)
+        return BagPredictor(network, preprocessor, device, config.precision, exclusive)
     pooling = pooling_of(model)
     return Predictor(
         network=network,
@@ -35,6 +37,7 @@ def build_predictor(package: ModelPackage, config: ScreenConfig, *, device: str)
         positions=pooling.positions,
         top=pooling.top,
         device=device,
+        exclusive=exclusive,
         batch_size=config.batch_size,
         precision=config.precision,
     )

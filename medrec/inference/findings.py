@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from medrec.calibration.prevalence import shift_prevalence
+from medrec.calibration.prevalence import shift_entry, shift_prevalence
 from medrec.domain.finding import Decision, Finding, Label, RawFinding
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from medrec.calibration.entry import CalibrationEntry
     from medrec.package.package import Level, ModelPackage
 
 
@@ -26,16 +27,21 @@ def to_findings(
 
     `prevalence` is the share of positives of the primary label where the model is used; its exam
     probability is then shifted from the prevalence that it was calibrated at (Saerens et al. 2002,
-    eq. 4). Nothing is known of the other labels there, and theirs stay.
+    eq. 4). Nothing is known of the other labels there, and theirs stay; but classes that exclude
+    the primary one share what it leaves, and have no threshold then: none flags the same exams.
     """
-    pairs = zip(package.manifest.labels, logits, strict=True)
-    findings = [
-        _to_finding(package, Label(label), float(logit), level, operating_point)
-        for label, logit in pairs
-    ]
-    findings.sort(key=lambda finding: finding.label != package.manifest.primary_label)
+    primary = Label(package.manifest.primary_label)
+    labels = sorted(map(Label, package.manifest.labels), key=lambda label: label != primary)
+    values = dict(zip(map(Label, package.manifest.labels), map(float, logits), strict=True))
+    findings = [_to_finding(package, label, values, level, operating_point) for label in labels]
     if prevalence is not None and level == "exam" and "exam" in package.manifest.prevalence:
-        findings[0] = _shift(findings[0], package.manifest.prevalence["exam"], prevalence)
+        known = package.manifest.prevalence["exam"]
+        findings[0] = _shift(findings[0], known, prevalence)
+        for number, label in enumerate(labels[1:], start=1):
+            entry = package.calibration(label, level)
+            if entry is not None and entry.classes and primary in entry.classes:
+                moved = shift_entry(entry, known=known, wanted=prevalence, of=primary)
+                findings[number] = _calibrated(moved, values)
     return tuple(findings)
 
 
@@ -48,16 +54,25 @@ def decide(findings: Sequence[Finding | RawFinding]) -> Decision:
 
 
 def _to_finding(
-    package: ModelPackage, label: Label, logit: float, level: Level, operating_point: str
+    package: ModelPackage,
+    label: Label,
+    logits: Mapping[Label, float],
+    level: Level,
+    operating_point: str,
 ) -> Finding | RawFinding:
     calibration = package.calibration(label, level)
     if calibration is None:
-        return RawFinding(label, logit)
-    finding = calibration.finding(label, logit)
+        return RawFinding(label, logits[label])
+    finding = _calibrated(calibration, logits)
     point = package.operating_point(operating_point, label, level)
     if point is None:
         return finding
     return replace(finding, operating_point=point.name, threshold=point.threshold)
+
+
+def _calibrated(entry: CalibrationEntry, logits: Mapping[Label, float]) -> Finding:
+    read = [logits[name] for name in entry.inputs]
+    return entry.finding(entry.label, read if entry.classes else read[0])
 
 
 def _shift(finding: Finding | RawFinding, known: float, wanted: float) -> Finding | RawFinding:

@@ -10,6 +10,7 @@ import torch
 
 from medrec.domain.codes import ReasonCode
 from medrec.errors import FailedScanError
+from medrec.models.exclusive import scale_to_one_array
 from medrec.models.pooling import pool_exam_logit
 from medrec.preprocess.volumes import VolumeInput
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from medrec.domain.volume import Volume
+    from medrec.models.exclusive import Columns
     from medrec.preprocess.pipeline import ModelInput, Preprocessor
 
 
@@ -43,13 +45,18 @@ class VolumeLogits:
 
 @dataclass(frozen=True, eq=False)
 class Predictor:
-    """Preprocessor, network and pooling as one function."""
+    """Preprocessor, network and pooling as one function.
+
+    Classes that exclude each other (`exclusive`, by column) are pooled each for itself; then their
+    exam's probabilities are scaled to sum to 1.
+    """
 
     network: nn.Module
     preprocessor: Preprocessor
     positions: int
     top: int
     device: str
+    exclusive: Columns = ()
     batch_size: int = 32
     precision: str = "32"
 
@@ -71,7 +78,9 @@ class Predictor:
         exam = [
             pool_exam_logit(column, positions=self.positions, top=self.top) for column in image.T
         ]
-        return VolumeLogits(image=image, exam=np.array(exam), inputs=inputs)
+        return VolumeLogits(
+            image=image, exam=scale_to_one_array(np.array(exam), self.exclusive), inputs=inputs
+        )
 
     def _logits(self, images: torch.Tensor) -> NDArray[np.float64]:
         with torch.inference_mode(), self._autocast():

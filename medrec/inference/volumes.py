@@ -12,6 +12,7 @@ from medrec.domain.codes import ReasonCode
 from medrec.errors import FailedScanError
 from medrec.inference.predictor import Predictor, VolumeLogits
 from medrec.models.ensemble import members_of
+from medrec.models.exclusive import log_odds, scale_to_one_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from medrec.domain.volume import Volume
     from medrec.models.bags import BagClassifier
+    from medrec.models.exclusive import Columns
     from medrec.models.outputs import ClassifierOutput
     from medrec.preprocess.pipeline import Preprocessor
     from medrec.preprocess.volumes import VolumePreprocessor
@@ -36,6 +38,7 @@ class BagPredictor:
     preprocessor: Preprocessor
     device: str
     precision: str = "32"
+    exclusive: Columns = ()
 
     def __call__(self, volume: Volume) -> VolumeLogits:
         """Judge the exam by all slices that aren't blank; those of an ensemble's members are means.
@@ -52,9 +55,12 @@ class BagPredictor:
         images = images.to(self.device)
         found = [cast("BagClassifier", one).judge(images) for one in members_of(self.network)]
         return (
-            _mean([one.image for one in found]),
+            _mean([log_odds(one.image, self.exclusive) for one in found]),
             _mean([one.weight for one in found]),
-            _mean([one.exam for one in found]),
+            # As a call of the network does it: see medrec.models.exclusive.
+            scale_to_one_array(
+                _mean([log_odds(one.exam, self.exclusive) for one in found]), self.exclusive
+            ),
         )
 
 

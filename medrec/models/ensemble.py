@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import nn
 
+from medrec.models.exclusive import Columns, scale_to_one
 from medrec.models.outputs import ClassifierOutput
 
 if TYPE_CHECKING:
@@ -19,14 +20,16 @@ class Ensemble(nn.Module):
     """Answer with the mean logit of the members, which take what each of them takes.
 
     Logits are averaged, not probabilities: one calibrator, fitted on the mean logit, then turns it
-    into a probability, as for a single network.
+    into a probability, as for a single network. The probabilities of classes that exclude each
+    other are then scaled to sum to 1 (see medrec.models.exclusive).
 
     Raises:
         ValueError: Fewer than two members.
     """
 
-    def __init__(self, members: Iterable[nn.Module]) -> None:
+    def __init__(self, members: Iterable[nn.Module], *, exclusive: Columns = ()) -> None:
         super().__init__()
+        self._exclusive = exclusive
         self.members = nn.ModuleList(members)
         if len(self.members) < FEWEST_MEMBERS:
             message = f"an ensemble has {FEWEST_MEMBERS} members or more, not {len(self.members)}"
@@ -35,7 +38,8 @@ class Ensemble(nn.Module):
     def forward(self, *inputs: torch.Tensor) -> ClassifierOutput:
         """Judge what each member judges; `logits` (B, K) is the mean of theirs."""
         logits = [cast("ClassifierOutput", member(*inputs)).logits for member in self.members]
-        return ClassifierOutput(logits=torch.stack(logits).mean(dim=0))
+        mean = torch.stack(logits).mean(dim=0)
+        return ClassifierOutput(logits=scale_to_one(mean, self._exclusive))
 
 
 def members_of(network: nn.Module) -> tuple[nn.Module, ...]:

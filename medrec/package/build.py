@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from medrec.config.exclusive import columns_of
 from medrec.errors import PackageError
 from medrec.models.build import build_any
 from medrec.models.ensemble import Ensemble
+from medrec.models.exclusive import make_exclusive
 from medrec.package.package import MANIFEST
 from medrec.preprocess.build import build_any_preprocessor
 
@@ -59,17 +61,21 @@ def load_network(package: ModelPackage, *, device: str) -> nn.Module:
 
 
 def _build(manifest: PackageManifest) -> nn.Module:
+    exclusive = columns_of(manifest.labels, manifest.exclusive)
+
     def build() -> nn.Module:
-        return build_any(
+        network = build_any(
             manifest.model,
             label_count=len(manifest.labels),
             pretrained=False,
             size_px=manifest.preprocess.size_px,
         )
+        make_exclusive(network, exclusive)
+        return network
 
     if manifest.members is None:
         return build()
-    return Ensemble(build() for _ in range(manifest.members))
+    return Ensemble((build() for _ in range(manifest.members)), exclusive=exclusive)
 
 
 def _check_members(package: ModelPackage, state: Mapping[str, torch.Tensor]) -> None:

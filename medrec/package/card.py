@@ -97,6 +97,7 @@ def _scope(manifest: PackageManifest) -> str:
             _range(contract.accepted_spacing_mm, "any: headers were nominal"),
         ),
         ("labels", ", ".join(manifest.labels)),
+        *(("exactly one of", ", ".join(group)) for group in manifest.exclusive or ()),
         ("domain", f"{manifest.domain}, {manifest.lesions} lesions"),
         ("network", _network(manifest)),
     ]

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from medrec.config.base import Schema
 from medrec.config.calibration import SubstackConfig
+from medrec.config.exclusive import Groups, check_groups
 from medrec.config.model import NetworkConfig
 from medrec.config.preprocess import PreprocessConfig
 from medrec.config.selection import RulesConfig
@@ -73,6 +74,8 @@ class PackageManifest(Schema):
     task: Literal["classification"] = "classification"
     labels: Annotated[list[str], Field(min_length=1)]
     primary_label: str
+    exclusive: Groups | None = None
+    """Groups of labels that exclude each other: the probabilities of a group sum to 1."""
     input: InputContract
     domain: Literal["clinical", "surrogate"]
     lesions: Literal["real", "planted"]
@@ -99,4 +102,13 @@ class PackageManifest(Schema):
         if self.primary_label not in self.labels:
             message = f"primary_label {self.primary_label!r} is none of the labels {self.labels}"
             raise ValueError(message)
+        check_groups(self.labels, self.exclusive)
+        if self.exclusive and self.exam_level_surrogate:
+            message = "exam_level_surrogate: exclusive classes have no stand-ins for exams"
+            raise ValueError(message)
         return self
+
+    def group_of(self, label: str) -> tuple[str, ...]:
+        """The labels that exclude each other with this one, itself among them; or it alone."""
+        found = (tuple(group) for group in self.exclusive or () if label in group)
+        return next(found, (label,))

@@ -153,6 +153,33 @@ def _check_complete(package: ModelPackage) -> None:
             f"{', '.join(missing)}: make one with `medrec calibrate`"
         )
         raise PackageError(message)
+    torn = [
+        f"{label} ({entry.level})"
+        for label in package.manifest.labels
+        for entry in package.calibrations
+        if entry.label == label and not _is_whole(package, entry)
+    ]
+    if torn:
+        message = (
+            f"{package.folder}: the calibrators of {', '.join(torn)} aren't those of the groups "
+            "that exclude each other in package.yaml, all of a group with the same numbers: their "
+            "probabilities would not sum to 1. Get the package again, or run `medrec calibrate`"
+        )
+        raise PackageError(message)
     if not package.weights.is_file():
         message = f"{package.folder} has no {WEIGHTS}"
         raise PackageError(message)
+
+
+def _is_whole(package: ModelPackage, entry: CalibrationEntry) -> bool:
+    """Whether a label's calibrator is that of its group, or of it alone where it has none."""
+    group = package.manifest.group_of(entry.label)
+    if len(group) == 1:
+        return entry.classes is None
+    mates = [package.calibration(label, entry.level) for label in group]
+    return all(
+        mate is not None
+        and mate.classes == group
+        and (mate.method, mate.parameters) == (entry.method, entry.parameters)
+        for mate in mates
+    )

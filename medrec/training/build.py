@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from medrec.models.build import build_any
+from medrec.models.exclusive import make_exclusive
 from medrec.training.settings import FitSettings
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from medrec.config.model import ModelConfig, SlicesConfig, VolumeConfig
     from medrec.config.training import FitConfig
+    from medrec.models.exclusive import Columns
 
 
 def build_settings(config: FitConfig, *, seed: int) -> FitSettings:
@@ -29,12 +31,17 @@ def build_network(
     label_count: int,
     size_px: int,
     seed: int,
+    exclusive: Columns = (),
 ) -> nn.Module:
     """Make a network with first weights; what is random in it depends on the seed alone.
+
+    `exclusive` are the columns of labels that exclude each other.
 
     Raises:
         WeightsError: An unknown backbone, or weights that are missing, changed or don't fit.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return build_any(config, label_count=label_count, size_px=size_px)
+        network = build_any(config, label_count=label_count, size_px=size_px)
+    make_exclusive(network, exclusive)
+    return network

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from medrec.data.dataset import SliceDataset
     from medrec.data.volumes import VolumeDataset
+    from medrec.models.exclusive import Columns
     from medrec.training.sampling import Augment
     from medrec.training.settings import FitSettings
 
@@ -49,6 +50,8 @@ class FitData:
     watched: SliceDataset | VolumeDataset | None = None
     choose_best: bool = False
     augment: Augment | None = None
+    exclusive: Columns = ()
+    """The columns of labels that exclude each other, group by group."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +91,10 @@ def fit_network(
     module = ClassifierModule(
         network,
         settings,
-        positive_weight=positive_weights(data.train.targets, cap=settings.positive_weight_cap),
+        positive_weight=positive_weights(
+            data.train.targets, cap=settings.positive_weight_cap, exclusive=data.exclusive
+        ),
+        exclusive=data.exclusive,
     )
     with _quietly(), torch.random.fork_rng():
         trainer = _build_trainer(settings, folder, device=device, choose_best=data.choose_best)

@@ -12,11 +12,12 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR
 
 from medrec.evaluation.discrimination import auroc
-from medrec.training.losses import masked_bce
+from medrec.training.losses import classifier_loss
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from medrec.models.exclusive import Columns
     from medrec.training.sampling import Batch
     from medrec.training.settings import FitSettings
 
@@ -40,12 +41,18 @@ class EpochRecord:
 
 
 class ClassifierModule(pl.LightningModule):
-    """Fit a classifier by masked cross-entropy; `history` grows by one record an epoch."""
+    """Fit a classifier by cross-entropy of what is known; `history` has one record an epoch."""
 
     def __init__(
-        self, network: nn.Module, settings: FitSettings, *, positive_weight: torch.Tensor
+        self,
+        network: nn.Module,
+        settings: FitSettings,
+        *,
+        positive_weight: torch.Tensor,
+        exclusive: Columns = (),
     ) -> None:
         super().__init__()
+        self._exclusive = exclusive
         self.network = network
         self.history: list[EpochRecord] = []
         self._settings = settings
@@ -64,7 +71,8 @@ class ClassifierModule(pl.LightningModule):
         images, targets = batch
         weight = self._positive_weight
         assert isinstance(weight, torch.Tensor)  # noqa: S101 (a buffer, which nn.Module types as either)
-        loss = masked_bce(self.network(images).logits, targets, positive_weight=weight)
+        logits = self.network(images).logits
+        loss = classifier_loss(logits, targets, weight=weight, exclusive=self._exclusive)
         self._losses.append(loss.detach())
         self.log("loss", loss, prog_bar=True, on_step=True, on_epoch=False)
         return loss
@@ -81,7 +89,8 @@ class ClassifierModule(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Tell Lightning the log-loss, by which the best epoch may be chosen."""
         logits, targets = self._all_watched()
-        self.log(WATCHED_LOSS, masked_bce(logits, targets), prog_bar=True)
+        loss = classifier_loss(logits, targets, exclusive=self._exclusive)
+        self.log(WATCHED_LOSS, loss, prog_bar=True)
 
     def on_train_epoch_end(self) -> None:
         """Close the epoch's record."""
@@ -91,7 +100,7 @@ class ClassifierModule(pl.LightningModule):
             record = EpochRecord(
                 epoch=record.epoch,
                 loss=record.loss,
-                watched_loss=float(masked_bce(logits, targets)),
+                watched_loss=float(classifier_loss(logits, targets, exclusive=self._exclusive)),
                 watched_auroc=_mean_auroc(logits.numpy(), targets.numpy()),
             )
         self.history.append(record)

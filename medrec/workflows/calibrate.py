@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from medrec.config.base import validate
 from medrec.config.calibration import CalibrationConfig, SubstackConfig
 from medrec.config.model import is_of_exams, pooling_of
 from medrec.config.screening import ScreenConfig
+from medrec.data.exclusive import settle_exclusive
 from medrec.data.manifest import read_manifest
 from medrec.data.volumes import exam_of
 from medrec.domain.finding import CasePrediction, Label
@@ -36,6 +37,7 @@ from medrec.package.package import (
 from medrec.package.store import find_model
 from medrec.workflows.levels import FittedLevels, fit_levels
 from medrec.workflows.output import prepare_output
+from medrec.workflows.scored import Groups, group_of, to_groups
 from medrec.workflows.scoring import OnCount, find_cases, lay_beside_truth, score_cases
 
 if TYPE_CHECKING:
@@ -91,7 +93,8 @@ def calibrate(  # noqa: PLR0913 (the options of the command)
         raise UsageError(message)
     package = open_package(find_model(model))
     labels = [Label(label) for label in package.manifest.labels]
-    references = read_manifest(Path(on), labels=labels)
+    groups = to_groups(package.manifest.exclusive)
+    references = settle_exclusive(read_manifest(Path(on), labels=labels), groups, where=str(on))
     cases = find_cases(references, root=Path(on).parent)
     screener = build_screener(package, ScreenConfig(heatmap=False), device=pick_device(device))
     prepare_output(out)
@@ -103,6 +106,7 @@ def calibrate(  # noqa: PLR0913 (the options of the command)
         primary=Label(package.manifest.primary_label),
         measured_on=_measured_on(Path(on).name, levels),
         seed=_SEED,
+        exclusive=groups,
     )
     if prevalence is not None:
         is_film = package.manifest.input.dimensionality == "image"
@@ -119,9 +123,10 @@ def _levels(
     labels: Sequence[Label],
 ) -> dict[tuple[Label, Level], Samples]:
     """Samples of every level that the manifest has truth for."""
+    groups = to_groups(package.manifest.exclusive)
     if is_of_exams(package.manifest.model):
-        return _exam_levels(predictions, references, labels)
-    scored = lay_beside_truth(predictions, references, labels)
+        return _exam_levels(predictions, references, labels, groups)
+    scored = replace(lay_beside_truth(predictions, references, labels), exclusive=groups)
     is_film = package.manifest.input.dimensionality == "image"
     has_slices = is_film or any(row.slice is not None for row in references)
     exams = {row.path: row for row in references if row.slice is None}
@@ -131,7 +136,7 @@ def _levels(
         if has_slices:
             levels[label, "image"] = scored.samples(label)
         if exams:
-            levels[label, "exam"] = _exam_samples(predictions, exams, label)
+            levels[label, "exam"] = _exam_samples(predictions, exams, label, groups)
         elif package.manifest.exam_level_surrogate:
             rng, pooling = np.random.default_rng(_SEED), pooling_of(package.manifest.model)
             levels[label, "exam"] = scored.substacks(label, cutting, pooling, rng=rng)
@@ -145,6 +150,7 @@ def _exam_levels(
     predictions: Sequence[CasePrediction],
     references: Sequence[Reference],
     labels: Sequence[Label],
+    groups: Groups,
 ) -> dict[tuple[Label, Level], Samples]:
     """Samples of a network of whole exams; a row may name a folder above the exam's files."""
     rows: dict[str, list[Reference]] = {}
@@ -156,13 +162,21 @@ def _exam_levels(
         named = next((str(p) for p in (path, *path.parents) if str(p) in rows), None)
         if named is not None:
             exams[prediction.source] = exam_of(rows[named], labels)
-    return {(label, "exam"): _exam_samples(predictions, exams, label) for label in labels}
+    return {(label, "exam"): _exam_samples(predictions, exams, label, groups) for label in labels}
 
 
 def _exam_samples(
-    predictions: Sequence[CasePrediction], exams: Mapping[str, Reference], label: Label
+    predictions: Sequence[CasePrediction],
+    exams: Mapping[str, Reference],
+    label: Label,
+    groups: Groups,
 ) -> Samples:
-    known = [p for p in predictions if p.source in exams and _truth(exams, p, label) is not None]
+    group = group_of(label, groups)
+    known = [
+        p
+        for p in predictions
+        if p.source in exams and all(_truth(exams, p, one) is not None for one in group)
+    ]
     findings = [prediction.finding(label) for prediction in known]
     return Samples.from_logits(
         [bool(_truth(exams, prediction, label)) for prediction in known],
@@ -185,6 +199,9 @@ def _measured_on(name: str, levels: Mapping[tuple[Label, Level], Samples]) -> di
 def _shift(fitted: FittedLevels, wanted: float, *, primary: Label, is_film: bool) -> FittedLevels:
     """Shift the primary label, whose prevalence it is; nothing is known of the other labels.
 
+    Classes that exclude it share what it leaves. They lose their operating points: no threshold on
+    their new probabilities flags the same exams.
+
     The prevalence is one of exams. A film is an exam; how many slices of a volume are positive
     doesn't follow from how many exams are, so slices stay as they are.
 
@@ -200,17 +217,26 @@ def _shift(fitted: FittedLevels, wanted: float, *, primary: Label, is_film: bool
         )
         raise CalibrationError(message)
 
-    def moves(one: CalibrationEntry | OperatingPoint) -> bool:
-        return one.label == primary and one.level in moved
+    mates = {
+        label for e in fitted.calibrations for label in e.classes or () if primary in e.inputs
+    } - {primary}
+
+    def moved_entry(entry: CalibrationEntry) -> CalibrationEntry:
+        if entry.level not in moved or primary not in entry.inputs:
+            return entry
+        return shift_entry(entry, known=known[entry.level], wanted=wanted, of=primary)
+
+    def moved_point(point: OperatingPoint) -> OperatingPoint:
+        if point.level not in moved or point.label != primary:
+            return point
+        return shift_point(point, known=known[point.level], wanted=wanted)
 
     return FittedLevels(
+        tuple(moved_entry(entry) for entry in fitted.calibrations),
         tuple(
-            shift_entry(entry, known=known[entry.level], wanted=wanted) if moves(entry) else entry
-            for entry in fitted.calibrations
-        ),
-        tuple(
-            shift_point(point, known=known[point.level], wanted=wanted) if moves(point) else point
+            moved_point(point)
             for point in fitted.operating_points
+            if not (point.label in mates and point.level in moved)
         ),
         {level: wanted if level in moved else share for level, share in known.items()},
     )

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from medrec.config.base import apply_overrides, validate
 from medrec.config.evaluation import EvaluateConfig
+from medrec.data.exclusive import settle_exclusive
 from medrec.data.manifest import read_manifest
-from medrec.domain.finding import latest
+from medrec.domain.finding import Label, latest
 from medrec.domain.reference import Split
 from medrec.errors import ManifestError
 from medrec.evaluation.evaluate import evaluate_predictions
@@ -39,12 +40,13 @@ def evaluate(
     out, against = Path(out), Path(against)
     config = validate(apply_overrides({}, overrides, where="--set"), EvaluateConfig, where="--set")
     found = latest(read_journal(Path(predictions)))
-    references = read_manifest(against)
+    settings = to_settings(config)
+    references = settle_exclusive(read_manifest(against), settings.exclusive, where=str(against))
     if split is not None:
         wanted = _to_split(split, against)
         references = [row for row in references if row.split is wanted]
     prepare_output(out, overwrite=overwrite, inputs=[Path(predictions), against])
-    result = evaluate_predictions(found, references, settings=to_settings(config))
+    result = evaluate_predictions(found, references, settings=settings)
     write_evaluation_report(out, result)
     write_run(
         out,
@@ -69,6 +71,7 @@ def to_settings(config: EvaluateConfig) -> EvaluationSettings:
         level_tolerance=config.level_tolerance,
         stratify_by=tuple(config.stratify_by),
         seed=config.seed,
+        exclusive=tuple(tuple(map(Label, group)) for group in config.exclusive or ()),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medrec.config.ensemble import FoldsEnsemble, SeedsEnsemble
+from medrec.config.exclusive import columns_of
 from medrec.config.model import SlicesConfig, is_of_exams
 from medrec.config.training import TrainConfig
 from medrec.data.dataset import SliceDataset
@@ -27,12 +28,13 @@ from medrec.preprocess.build import build_any_augmenter
 from medrec.training.build import build_network, build_settings
 from medrec.training.fit import FitData, fit_network
 from medrec.training.predict import predict_logits, predict_volumes
-from medrec.workflows.scored import ScoredSlices
+from medrec.workflows.scored import ScoredSlices, to_groups
 
 if TYPE_CHECKING:
     from torch import nn
 
     from medrec.domain.geometry import FloatArray
+    from medrec.models.exclusive import Columns
     from medrec.training.modules import EpochRecord
 
 Say = Callable[[str], None]
@@ -74,7 +76,7 @@ class Fitter:
                 scored, networks = self._cross_fit()
                 rows = self._rows(Split.TRAIN)
                 is_refitted = not isinstance(self.config.ensemble, FoldsEnsemble)
-                self._ship(self._fit_final(rows) if is_refitted else Ensemble(networks))
+                self._ship(self._fit_final(rows) if is_refitted else self._join(networks))
             case "held_out":
                 network = self._held_out()
                 self._ship(network)
@@ -108,7 +110,7 @@ class Fitter:
             return self._fit_final(self._rows(Split.TRAIN), self._rows(Split.TUNE))
         rows = self._rows(Split.TRAIN, Split.TUNE)
         fold_of = self._deal(rows)
-        return Ensemble(
+        return self._join(
             self._fit_one(
                 _Part(
                     f"members/{fold}",
@@ -142,12 +144,19 @@ class Fitter:
             return self._fit_one(part)
         apart = len(self.plan.folds) + 1  # so that no two networks of a run share a seed
         name = part.name if part.name == "members" else f"{part.name}/members"
-        return Ensemble(
+        return self._join(
             self._fit_one(
                 replace(part, name=f"{name}/{member}", number=part.number + member * apart)
             )
             for member in range(self.config.ensemble.members)
         )
+
+    @property
+    def _exclusive(self) -> Columns:
+        return columns_of(self.config.labels, self.config.exclusive)
+
+    def _join(self, networks: Iterable[nn.Module]) -> Ensemble:
+        return Ensemble(networks, exclusive=self._exclusive)
 
     def _ship(self, network: nn.Module) -> None:
         model = self.out / "model"
@@ -163,6 +172,7 @@ class Fitter:
             label_count=len(config.labels),
             size_px=config.preprocess.size_px,
             seed=seed,
+            exclusive=self._exclusive,
         )
         self.say(f"{part.name}: fitting on {len(part.rows)} {rows_are(config)}")
         result = fit_network(
@@ -172,6 +182,7 @@ class Fitter:
                 watched=self._watched(part.watched) if part.watched else None,
                 choose_best=self.plan.mode == "held_out",
                 augment=build_any_augmenter(config.augment, config.preprocess, config.model),
+                exclusive=self._exclusive,
             ),
             settings=build_settings(config.fit, seed=seed),
             folder=folder,
@@ -199,7 +210,8 @@ class Fitter:
 
     def _scored(self, rows: Sequence[int], logits: FloatArray) -> ScoredSlices:
         references = tuple(self.slices.references[n] for n in rows)
-        return ScoredSlices(references, logits, self.slices.labels)
+        groups = to_groups(self.config.exclusive)
+        return ScoredSlices(references, logits, self.slices.labels, groups)
 
     def _write_logits(self, scored: ScoredSlices) -> None:
         """What calibrators are fitted on, for anyone who wants to fit them again."""

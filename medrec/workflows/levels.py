@@ -11,10 +11,12 @@ import numpy as np
 from medrec.calibration.entry import Level
 from medrec.calibration.fit import fit_calibration
 from medrec.calibration.folds import FEWEST_PATIENTS
+from medrec.calibration.joint import JointSamples, fit_joint_calibration
 from medrec.calibration.operating_point import Population, Target, fit_operating_point
 from medrec.calibration.selection import held_out_log_loss
 from medrec.config.model import is_of_exams
 from medrec.domain.finding import Label
+from medrec.workflows.scored import group_of
 
 if TYPE_CHECKING:
     from medrec.calibration.entry import CalibrationEntry
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from medrec.config.training import TrainConfig
     from medrec.domain.reference import Reference
     from medrec.evaluation.samples import Samples
-    from medrec.workflows.scored import ScoredSlices
+    from medrec.workflows.scored import Groups, ScoredSlices
 
 LevelSamples = Mapping[tuple[Label, Level], "Samples"]
 """What each calibrator is fitted on."""
@@ -88,7 +90,7 @@ def _exams(
         return scored.substacks(label, config.calibration.substacks, pooling, rng=rng)
     if config.scope.dimensionality == "image":
         return scored.samples(label)
-    stated = {row.path: row.labels.get(label) for row in references if row.slice is None}
+    stated = {row.path: row.labels for row in references if row.slice is None}
     return scored.volumes(label, stated, pooling)
 
 
@@ -117,8 +119,11 @@ def fit_levels(
     primary: Label,
     measured_on: Mapping[Level, str],
     seed: int,
+    exclusive: Groups = (),
 ) -> FittedLevels:
     """Fit a calibrator and the operating points for each label and level.
+
+    Labels that exclude each other get a joint calibrator, and operating points against the rest.
 
     Raises:
         CalibrationError: Fewer than two patients of either class.
@@ -126,7 +131,28 @@ def fit_levels(
     rng = np.random.default_rng(seed)
     calibrations: list[CalibrationEntry] = []
     points: list[OperatingPoint] = []
-    for (label, level), samples in levels.items():
+    for label, level in levels:
+        group = group_of(label, exclusive)
+        if label != group[0]:
+            continue  # fitted with the first of its group
+        for entry, calibrated in _calibrate(levels, group, level, config, rng):
+            calibrations.append(entry)
+            where = Population(entry.label, level, measured_on[level])
+            points += _operating_points(calibrated, config, where, rng)
+    return FittedLevels(tuple(calibrations), tuple(points), _prevalence(levels, primary))
+
+
+def _calibrate(
+    levels: LevelSamples,
+    group: tuple[Label, ...],
+    level: Level,
+    config: CalibrationConfig,
+    rng: np.random.Generator,
+) -> list[tuple[CalibrationEntry, Samples]]:
+    """The entries of a label, or of a group of them, and their samples with probabilities."""
+    of_class = {label: levels[label, level] for label in group}
+    if len(group) == 1:
+        (label,), (samples,) = group, of_class.values()
         entry = fit_calibration(
             samples,
             label=label,
@@ -135,11 +161,15 @@ def fit_levels(
             rounds=config.bootstrap_rounds,
             rng=rng,
         )
-        calibrations.append(entry)
-        calibrated = samples.with_probability(entry.probability(samples.logit))
-        where = Population(label, level, measured_on[level])
-        points += _operating_points(calibrated, config, where, rng)
-    return FittedLevels(tuple(calibrations), tuple(points), _prevalence(levels, primary))
+        return [(entry, samples.with_probability(entry.probability(samples.logit)))]
+    joint = JointSamples(of_class)
+    entries = fit_joint_calibration(
+        joint, level=level, method=config.method, rounds=config.bootstrap_rounds, rng=rng
+    )
+    return [
+        (entry, of_class[entry.label].with_probability(entry.probability(joint.logits)))
+        for entry in entries
+    ]
 
 
 def _operating_points(

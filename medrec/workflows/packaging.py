@@ -48,6 +48,7 @@ def to_manifest(
         version=config.version,
         labels=config.labels,
         primary_label=config.primary_label,
+        exclusive=config.exclusive,
         input=InputContract(
             modality=scope.modality,
             body_part=scope.body_part,

@@ -5,36 +5,58 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from medrec.calibration.substacks import Stack, cut_substacks
+from medrec.domain.finding import Label
 from medrec.evaluation.samples import Samples
+from medrec.models.exclusive import scale_to_one_array
 from medrec.models.pooling import pool_exam_logit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import numpy as np
+    from collections.abc import Mapping, Sequence
 
     from medrec.config.calibration import SubstackConfig
     from medrec.config.model import PoolingConfig
-    from medrec.domain.finding import Label
     from medrec.domain.geometry import FloatArray
     from medrec.domain.reference import Reference
+
+
+Groups = tuple[tuple[Label, ...], ...]
+"""Labels that exclude each other, group by group."""
+
+
+def to_groups(exclusive: Sequence[Sequence[str]] | None) -> Groups:
+    """The groups of a config or a package."""
+    return tuple(tuple(map(Label, group)) for group in exclusive or ())
+
+
+def group_of(label: Label, groups: Groups) -> tuple[Label, ...]:
+    """The labels that exclude each other with this one, itself among them; or it alone."""
+    return next((group for group in groups if label in group), (label,))
 
 
 @dataclass(frozen=True, eq=False)
 class ScoredSlices:
     """Logits (N, K) of N images or slices, one column a label; blank slices are left out.
 
-    Rows of one volume share `path` and stand in slice order.
+    Rows of one volume share `path` and stand in slice order. Labels of an `exclusive` group have
+    the same samples, those of which the class is known.
     """
 
     references: tuple[Reference, ...]
     logits: FloatArray
     labels: tuple[Label, ...]
+    exclusive: Groups = ()
 
     def samples(self, label: Label) -> Samples:
         """The rows whose truth is known, each weighing 1."""
-        known = [n for n, row in enumerate(self.references) if row.labels.get(label) is not None]
+        group = group_of(label, self.exclusive)
+        known = [
+            n
+            for n, row in enumerate(self.references)
+            if all(row.labels.get(one) is not None for one in group)
+        ]
         return Samples.from_logits(
             [bool(self.references[n].labels[label]) for n in known],
             self.logits[known, self.labels.index(label)],
@@ -75,32 +97,50 @@ class ScoredSlices:
         )
 
     def volumes(
-        self, label: Label, exams: Mapping[str, bool | None], pooling: PoolingConfig
+        self,
+        label: Label,
+        exams: Mapping[str, Mapping[Label, bool | None]],
+        pooling: PoolingConfig,
     ) -> Samples:
         """Whole volumes, their logits pooled, each weighing 1; those of unknown truth left out.
 
         `exams` is what the manifest says of a volume, by path. Where it says nothing, one positive
-        slice makes a volume positive; a negative one has slices that are all known as negative.
+        slice makes a volume positive; a negative one has slices that are all known as negative. Of
+        labels that exclude each other, one alone must be true of a volume.
         """
-        column = self.logits[:, self.labels.index(label)]
-        rows_of = [
-            (truth, rows)
+        group = group_of(label, self.exclusive)
+        truths = [
+            (rows, [self._truth(rows, one, exams) for one in group])
             for rows in self._rows_by_volume()
-            if (truth := self._truth(rows, label, exams)) is not None
         ]
+        known = [
+            (rows, found)
+            for rows, found in truths
+            if None not in found and (len(group) == 1 or sum(map(bool, found)) == 1)
+        ]
+        own = group.index(label)
         return Samples.from_logits(
-            [truth for truth, _ in rows_of],
-            [
-                pool_exam_logit(column[rows], positions=pooling.positions, top=pooling.top)
-                for _, rows in rows_of
-            ],
-            [self.references[rows[0]].resampling_unit for _, rows in rows_of],
+            [bool(found[own]) for _, found in known],
+            [self._pooled(rows, group, pooling)[own] for rows, _ in known],
+            [self.references[rows[0]].resampling_unit for rows, _ in known],
         )
 
+    def _pooled(
+        self, rows: list[int], group: Sequence[Label], pooling: PoolingConfig
+    ) -> FloatArray:
+        """The logits (C,) of a volume for labels that exclude each other, or for one."""
+        columns = [self.labels.index(label) for label in group]
+        pooled = [
+            pool_exam_logit(column, positions=pooling.positions, top=pooling.top)
+            for column in self.logits[np.ix_(rows, columns)].T
+        ]
+        groups = [range(len(group))] if len(group) > 1 else []
+        return scale_to_one_array(np.array(pooled), groups)
+
     def _truth(
-        self, rows: list[int], label: Label, exams: Mapping[str, bool | None]
+        self, rows: list[int], label: Label, exams: Mapping[str, Mapping[Label, bool | None]]
     ) -> bool | None:
-        stated = exams.get(self.references[rows[0]].path)
+        stated = exams.get(self.references[rows[0]].path, {}).get(label)
         if stated is not None:
             return stated
         slices = [self.references[n].labels.get(label) for n in rows]

@@ -19,7 +19,7 @@ from medrec.evaluation.discrimination import auroc_rounds
 from medrec.evaluation.evaluate import evaluate_predictions
 from medrec.evaluation.intervals import Bounds, bootstrap_units
 from medrec.evaluation.reliability import brier_rounds, ece_if_calibrated, ece_rounds
-from medrec.evaluation.result import LevelResult
+from medrec.evaluation.result import GroupResult, LevelResult
 from medrec.evaluation.threshold import measure_threshold
 from medrec.inference.build import build_screener
 from medrec.io.predictions import Journal
@@ -61,7 +61,9 @@ def score_test(
     screener = build_screener(package, ScreenConfig(heatmap=False), device=device)
     predictions = score_cases(find_cases(references, root=root), screener)
     _write_journal(out, predictions)
-    settings = to_settings(EvaluateConfig(stratify_by=config.splits.stratify_by))
+    settings = to_settings(
+        EvaluateConfig(stratify_by=config.splits.stratify_by, exclusive=config.exclusive)
+    )
     result = evaluate_predictions(predictions, references, settings=settings)
     write_evaluation_report(out, result)
     figures = [
@@ -71,6 +73,7 @@ def score_test(
         if level is not None
         for figure in _level_figures(f"{label}, {where}", level)
     ]
+    figures += [figure for found in result.exclusive for figure in _group_figures(found)]
     figures += _run_figures(package, config, predictions, references)
     return ModelTest(tuple(figures), tuple(result.notes))
 
@@ -98,6 +101,17 @@ def _level_figures(where: str, level: LevelResult) -> Iterator[CardFigure]:
             estimate = getattr(point, share)
             if estimate is not None:
                 yield CardFigure(where, f"{share} at {name}", estimate)
+
+
+def _group_figures(found: GroupResult) -> Iterator[CardFigure]:
+    where = f"{' / '.join(found.labels)}, exams ({found.n} of {found.patients} patients)"
+    for name, estimate in (
+        ("accuracy", found.accuracy),
+        ("balanced accuracy", found.balanced_accuracy),
+        ("log-loss over all classes", found.log_loss),
+    ):
+        if estimate is not None:
+            yield CardFigure(where, name, estimate)
 
 
 def _run_figures(

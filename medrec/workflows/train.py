@@ -15,6 +15,7 @@ from medrec.config.model import is_of_exams, pooling_of
 from medrec.config.training import TrainConfig
 from medrec.data.build import build_cache, build_references, build_splits
 from medrec.data.dataset import SliceDataset, prepare_slices
+from medrec.data.exclusive import settle_exclusive
 from medrec.data.leakage import check_leakage
 from medrec.data.manifest import write_manifest
 from medrec.data.splits import SplitPlan
@@ -40,6 +41,7 @@ from medrec.workflows.packaging import (
     write_unsealed,
 )
 from medrec.workflows.relocating import relocate
+from medrec.workflows.scored import to_groups
 from medrec.workflows.stages import Stages
 from medrec.workflows.testing import ModelTest, score_test
 from medrec.workflows.versions import digest_of_fit, versions
@@ -88,6 +90,9 @@ def train(
     asked = with_rules(read_config(path, TrainConfig, overrides=overrides), path.parent)
     license_text = read_license(asked, path.parent)
     references, root = build_references(asked.data, labels=asked.labels, folder=path.parent)
+    references = settle_exclusive(
+        references, to_groups(asked.exclusive), where=f"{path.name}, data"
+    )
     plan = build_splits(asked.splits, references, folder=path.parent)
     check_ensemble(asked, plan)
     prepare_output(out, resume=resume)
@@ -102,9 +107,13 @@ def train(
     with stages("calibrate"):
         fitted, pooling = run.calibrate(scored, references)
     model = out / "model"
-    digest = digest_of_pictures(slices.digests())
     manifest = to_manifest(
-        asked, fitted, pooling=pooling, plan=plan, data_digest=digest, device=run.device
+        asked,
+        fitted,
+        pooling=pooling,
+        plan=plan,
+        data_digest=digest_of_pictures(slices.digests()),
+        device=run.device,
     )
     write_unsealed(model, manifest, fitted, license_text)
     with stages("test"):
@@ -189,6 +198,7 @@ class _Run:
             primary=primary,
             measured_on={"image": where, "exam": where + runs},
             seed=config.seed,
+            exclusive=scored.exclusive,
         )
         return fitted, pooling
 

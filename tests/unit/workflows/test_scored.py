@@ -101,3 +101,48 @@ def test_a_patient_without_a_free_run_gives_none():
     rows = [*a_stack_of("A", [True] * 5), *a_stack_of("B", [False] * 5 + [True] * 2)]
 
     assert {"B"} == set(cut(scored(rows)).unit.tolist())
+
+
+def a_group(rows, logits):
+    return ScoredSlices(tuple(rows), np.array(logits), (TUMOR, EDEMA), ((TUMOR, EDEMA),))
+
+
+def test_labels_that_exclude_each_other_have_the_same_rows_those_of_known_class():
+    rows = [
+        a_reference(patient=name, path=name, labels={TUMOR: tumor, EDEMA: edema})
+        for name, tumor, edema in (("A", True, False), ("B", False, None), ("C", False, True))
+    ]
+    slices = a_group(rows, [[1.0, -1.0], [2.0, -2.0], [-3.0, 3.0]])
+
+    tumor, edema = slices.samples(TUMOR), slices.samples(EDEMA)
+
+    assert ["A", "C"] == tumor.unit.tolist() == edema.unit.tolist()
+    assert [True, False] == tumor.truth.tolist() == (~edema.truth).tolist()
+
+
+def test_a_volumes_exclusive_classes_are_pooled_each_for_itself_and_then_sum_to_one():
+    rows = [
+        replace(a_reference(patient="A", path="A"), slice=n, labels={TUMOR: n == 1, EDEMA: n == 0})
+        for n in range(2)
+    ]
+    slices = a_group(rows, [[-2.0, 2.0], [1.0, -1.0]])
+    pooling = PoolingConfig(positions=2, top=1)
+    stated = {"A": {TUMOR: True, EDEMA: False}}
+
+    logits = [slices.volumes(label, stated, pooling).logit[0] for label in (TUMOR, EDEMA)]
+
+    highest = [1 / (1 + np.exp(-1.0)), 1 / (1 + np.exp(-2.0))]
+    expected = [one / sum(highest) for one in highest]
+    assert expected == pytest.approx([1 / (1 + np.exp(-logit)) for logit in logits])
+
+
+def test_a_volume_whose_slices_show_two_exclusive_classes_is_of_neither():
+    rows = [
+        replace(a_reference(patient="A", path="A"), slice=n, labels={TUMOR: n == 1, EDEMA: n == 0})
+        for n in range(2)
+    ]
+    pooling = PoolingConfig(positions=2, top=1)
+
+    samples = a_group(rows, [[-2.0, 2.0], [1.0, -1.0]]).volumes(TUMOR, {}, pooling)
+
+    assert 0 == len(samples)
