@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from medrec.config.base import Schema
 from medrec.config.cache import CacheConfig
@@ -90,6 +90,10 @@ class FitConfig(Schema):
     batch_size: Annotated[int, Field(ge=1)] = 32
     precision: Literal["32", "bf16"] = "32"
     workers: Annotated[int, Field(ge=0)] = 0
+    augment_on: Literal["worker", "device"] | None = None
+    """`device`: flips, affine changes, contrast and noise are made for whole batches where the
+    network runs, after those that the loader's processes make; the fastest on a GPU, and other
+    random numbers. None: all in the loader's processes."""
     positive_weight_cap: Annotated[float, Field(ge=1)] = 1.0
     """The positive class weighs as much as the negative one, but never more than this."""
     optimiser: OptimiserConfig = OptimiserConfig()
@@ -106,6 +110,9 @@ class CardConfig(Schema):
     """An SPDX expression for the weights."""
     license_text: Path | None = None
     """A file beside the config that becomes the package's LICENSE."""
+
+
+_NOT_FLIPPED = {"CHEST", "THORAX"}
 
 
 class TrainConfig(Schema):
@@ -128,3 +135,16 @@ class TrainConfig(Schema):
     fit: FitConfig = FitConfig()
     calibration: CalibrationConfig = CalibrationConfig()
     card: CardConfig
+
+    @model_validator(mode="after")
+    def _keep_the_heart_left(self) -> TrainConfig:
+        """A mirrored chest film shows a heart on the right, which is a finding and not a change."""
+        if self.augment.flip_left_right and any(
+            part.strip().upper() in _NOT_FLIPPED for part in self.scope.body_part
+        ):
+            message = (
+                "augment.flip_left_right must be 0 for scope.body_part CHEST: a mirrored chest "
+                "has its heart on the wrong side, as no patient of an ordinary archive does"
+            )
+            raise ValueError(message)
+        return self

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from medrec.data.dataset import SliceDataset
     from medrec.models.classifiers import TimmClassifier
-    from medrec.training.sampling import Augment
+    from medrec.training.sampling import Augment, AugmentBatch
     from medrec.training.settings import FitSettings
 
 _LAST = "last"
@@ -40,13 +40,15 @@ class FitData:
 
     `watched` changes nothing, unless `choose_best`: then the epoch with its lowest log-loss is the
     result (a tune split). Without, the result is the last epoch's, and a held-out fold stays
-    unseen.
+    unseen. `augment` changes a picture in the loader's processes, `augment_batch` a batch on the
+    device, where `FitSettings.augment_on` is `device`.
     """
 
     train: SliceDataset
     watched: SliceDataset | None = None
     choose_best: bool = False
     augment: Augment | None = None
+    augment_batch: AugmentBatch | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +89,7 @@ def fit_network(
         network,
         settings,
         positive_weight=positive_weights(data.train.targets, cap=settings.positive_weight_cap),
+        augment_batch=data.augment_batch,
     )
     with _quietly(), torch.random.fork_rng():
         trainer = _build_trainer(settings, folder, device=device, choose_best=data.choose_best)

@@ -18,7 +18,8 @@ from medrec.io.tables import write_rows
 from medrec.models.weights import round_to_half
 from medrec.package.build import save_weights
 from medrec.package.package import WEIGHTS
-from medrec.preprocess.build import build_augmenter
+from medrec.preprocess.augment_batch import BATCHED
+from medrec.preprocess.build import build_augmenter, build_batch_augmenter
 from medrec.training.build import build_network, build_settings
 from medrec.training.fit import FitData, fit_network
 from medrec.training.predict import predict_logits
@@ -88,11 +89,12 @@ class Fitter:
     ) -> TimmClassifier:
         """Fit one network, or take it up where an earlier run left it; weights come out halved."""
         config, folder = self.config, self.out / name
-        seed = config.seed * 1000 + number
+        seed, size_px = config.seed * 1000 + number, config.preprocess.size_px
+        batched = BATCHED if config.fit.augment_on == "device" else ()
         network = build_network(
             config.model,
             label_count=len(config.labels),
-            size_px=config.preprocess.size_px,
+            size_px=size_px,
             seed=seed,
         )
         self.say(f"{name}: fitting on {len(rows)} slices")
@@ -102,7 +104,8 @@ class Fitter:
                 train=self.slices.subset(rows),
                 watched=self.slices.subset(watched) if watched else None,
                 choose_best=self.plan.mode == "held_out",
-                augment=build_augmenter(config.augment, size_px=config.preprocess.size_px),
+                augment=build_augmenter(config.augment, size_px=size_px, without=batched),
+                augment_batch=build_batch_augmenter(config.augment, size_px=size_px),
             ),
             settings=build_settings(config.fit, seed=seed),
             folder=folder,

@@ -24,7 +24,7 @@ from medrec.inference.device import pick_device
 from medrec.io.build import build_rules
 from medrec.package.card import NO_EXAM_LEVEL, CardFigures, render_card
 from medrec.package.package import ModelPackage, seal_package
-from medrec.preprocess.build import build_preprocessor
+from medrec.preprocess.build import build_preprocessor, check_augment
 from medrec.workflows.command import to_command
 from medrec.workflows.fitting import Fitter, Say
 from medrec.workflows.levels import FittedLevels, choose_pooling, fit_levels, to_level_samples
@@ -81,6 +81,7 @@ def train(
     """
     path, out, say = Path(config), Path(out), say or _silent
     asked = with_rules(read_config(path, TrainConfig, overrides=overrides), path.parent)
+    check_augment(asked.augment)
     license_text = read_license(asked, path.parent)
     references, root = build_references(asked.data, labels=asked.labels, folder=path.parent)
     plan = build_splits(asked.splits, references, folder=path.parent)
