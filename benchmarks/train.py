@@ -59,8 +59,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--augment-on", choices=("worker", "device"), default="worker")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=20, help="for each feed, in each round")
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=4, help="timed, of each feed in each round")
     return parser.parse_args()
 
 
@@ -200,15 +200,20 @@ def step_maker(asked: argparse.Namespace) -> Callable[[torch.Tensor, torch.Tenso
 
 
 def steps_a_second(feed: Feed, step: Any, asked: argparse.Namespace) -> float:  # noqa: ANN401
-    """Measure for the time that is asked for, after one step to warm up."""
-    step(*next(feed))
-    steps, started = 0, time.perf_counter()
-    while time.perf_counter() - started < asked.seconds:
+    """Time a few steps, once what the loader's processes made in the meantime is used up."""
+    for _ in range(1 + 2 * asked.workers):  # PyTorch has two batches a process made in advance
         step(*next(feed))
-        steps += 1
-    if asked.device.startswith("cuda"):
+    _wait_for(asked.device)
+    started = time.perf_counter()
+    for _ in range(asked.steps):
+        step(*next(feed))
+    _wait_for(asked.device)
+    return asked.steps / (time.perf_counter() - started)
+
+
+def _wait_for(device: str) -> None:
+    if device.startswith("cuda"):
         torch.cuda.synchronize()
-    return steps / (time.perf_counter() - started)
 
 
 def main() -> None:
