@@ -79,3 +79,16 @@ class AugmentConfig(Schema):
     """Fill a few squares with 0."""
     dropout_holes: Annotated[int, Field(ge=1)] = 3
     dropout_side: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    ghosting: Probability | None = None
+    """Copies of the body beside itself, as breathing and pulse leave them in MRI; TorchIO's, which
+    the extra `torchio` brings. None: none."""
+    ghosting_count: tuple[int, int] | None = None
+    """How many copies; None is (2, 6)."""
+    ghosting_intensity: tuple[float, float] | None = None
+    """Strength against the largest value of k-space; None is (0.2, 0.6)."""
+    motion: Probability | None = None
+    """A head that moved while the scan ran; TorchIO's. None: none."""
+    motion_degrees: Annotated[float, Field(ge=0, le=90)] | None = None
+    """None is 5."""
+    motion_shift: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """None is 0.03."""

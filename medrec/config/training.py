@@ -95,6 +95,10 @@ class FitConfig(Schema):
     batch_size: Annotated[int, Field(ge=1)] = 32
     precision: Literal["32", "bf16"] = "32"
     workers: Annotated[int, Field(ge=0)] = 0
+    augment_on: Literal["worker", "device"] | None = None
+    """`device`: flips, affine changes, contrast and noise are made for whole batches where the
+    network runs, after those that the loader's processes make; the fastest on a GPU, and other
+    random numbers. None: all in the loader's processes."""
     positive_weight_cap: Annotated[float, Field(ge=1)] = 1.0
     """The positive class weighs as much as the negative one, but never more than this."""
     optimiser: OptimiserConfig = OptimiserConfig()
@@ -111,6 +115,9 @@ class CardConfig(Schema):
     """An SPDX expression for the weights."""
     license_text: Path | None = None
     """A file beside the config that becomes the package's LICENSE."""
+
+
+_NOT_FLIPPED = {"CHEST", "THORAX"}
 
 
 class TrainConfig(Schema):
@@ -156,6 +163,19 @@ class TrainConfig(Schema):
             raise ValueError(message)
         return self
 
+    @model_validator(mode="after")
+    def _keep_the_heart_left(self) -> TrainConfig:
+        """A mirrored chest film shows a heart on the right, which is a finding and not a change."""
+        if self.augment.flip_left_right and any(
+            part.strip().upper() in _NOT_FLIPPED for part in self.scope.body_part
+        ):
+            message = (
+                "augment.flip_left_right must be 0 for scope.body_part CHEST: a mirrored chest "
+                "has its heart on the wrong side, as no patient of an ordinary archive does"
+            )
+            raise ValueError(message)
+        return self
+
 
 def _misfits(config: TrainConfig) -> Iterator[str]:
     is_3d = isinstance(config.model, VolumeConfig)
@@ -167,8 +187,13 @@ def _misfits(config: TrainConfig) -> Iterator[str]:
     swin = isinstance(config.model, VolumeConfig) and config.model.architecture == "swin"
     if swin and size is not None and any(side % _SWIN_STEP for side in size):
         yield f"preprocess.volume_size: each side must be a multiple of {_SWIN_STEP} for swin"
-    if not is_of_exams(config.model):
-        return
+    if is_of_exams(config.model):
+        yield from _exam_misfits(config)
+
+
+def _exam_misfits(config: TrainConfig) -> Iterator[str]:
+    if config.fit.augment_on == "device":
+        yield f"fit.augment_on: a {config.model.kind} is augmented by the loader's processes alone"
     if config.scope.dimensionality != "volume":
         yield f"scope.dimensionality: a {config.model.kind} judges volumes, not images"
     if config.calibration.substacks is not None:

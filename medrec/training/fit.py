@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from medrec.data.dataset import SliceDataset
     from medrec.data.volumes import VolumeDataset
     from medrec.models.exclusive import Columns
-    from medrec.training.sampling import Augment
+    from medrec.training.sampling import Augment, AugmentBatch
     from medrec.training.settings import FitSettings
 
 _LAST = "last"
@@ -43,13 +43,15 @@ class FitData:
 
     `watched` changes nothing, unless `choose_best`: then the epoch with its lowest log-loss is the
     result (a tune split). Without, the result is the last epoch's, and a held-out fold stays
-    unseen.
+    unseen. `augment` changes a picture in the loader's processes, `augment_batch` a batch on the
+    device, where `FitSettings.augment_on` is `device`.
     """
 
     train: SliceDataset | VolumeDataset
     watched: SliceDataset | VolumeDataset | None = None
     choose_best: bool = False
     augment: Augment | None = None
+    augment_batch: AugmentBatch | None = None
     exclusive: Columns = ()
     """The columns of labels that exclude each other, group by group."""
 
@@ -94,6 +96,7 @@ def fit_network(
         positive_weight=positive_weights(
             data.train.targets, cap=settings.positive_weight_cap, exclusive=data.exclusive
         ),
+        augment_batch=data.augment_batch,
         exclusive=data.exclusive,
     )
     with _quietly(), torch.random.fork_rng():

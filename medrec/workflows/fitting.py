@@ -24,7 +24,8 @@ from medrec.models.ensemble import Ensemble
 from medrec.models.weights import round_to_half
 from medrec.package.build import save_weights
 from medrec.package.package import WEIGHTS
-from medrec.preprocess.build import build_any_augmenter
+from medrec.preprocess.augment_batch import BATCHED
+from medrec.preprocess.build import build_any_augmenter, build_batch_augmenter
 from medrec.training.build import build_network, build_settings
 from medrec.training.fit import FitData, fit_network
 from medrec.training.predict import predict_logits, predict_volumes
@@ -166,11 +167,12 @@ class Fitter:
     def _fit_one(self, part: _Part) -> nn.Module:
         """Fit one network, or take it up where an earlier run left it; weights come out halved."""
         config, folder = self.config, self.out / part.name
-        seed = config.seed * 1000 + part.number
+        seed, size_px = config.seed * 1000 + part.number, config.preprocess.size_px
+        batched = BATCHED if config.fit.augment_on == "device" else ()
         network = build_network(
             config.model,
             label_count=len(config.labels),
-            size_px=config.preprocess.size_px,
+            size_px=size_px,
             seed=seed,
             exclusive=self._exclusive,
         )
@@ -181,7 +183,10 @@ class Fitter:
                 train=self.slices.subset(part.rows),
                 watched=self._watched(part.watched) if part.watched else None,
                 choose_best=self.plan.mode == "held_out",
-                augment=build_any_augmenter(config.augment, config.preprocess, config.model),
+                augment=build_any_augmenter(
+                    config.augment, config.preprocess, config.model, without=batched
+                ),
+                augment_batch=build_batch_augmenter(config.augment, size_px=size_px),
                 exclusive=self._exclusive,
             ),
             settings=build_settings(config.fit, seed=seed),

@@ -27,7 +27,11 @@ from medrec.inference.device import pick_device
 from medrec.io.build import build_rules
 from medrec.package.card import NO_EXAM_LEVEL, CardFigures, render_card
 from medrec.package.package import ModelPackage, seal_package
-from medrec.preprocess.build import build_any_preprocessor, build_preprocessor
+from medrec.preprocess.build import (
+    build_any_preprocessor,
+    build_preprocessor,
+    check_augment,
+)
 from medrec.workflows.command import to_command
 from medrec.workflows.fitting import Fitter, Say, check_ensemble
 from medrec.workflows.levels import FittedLevels, choose_pooling, fit_levels, to_level_samples
@@ -86,8 +90,9 @@ def train(
         MedrecError: A config, data, splits, weights or output folder that can't be used; patients
             or pictures shared between splits; too few patients.
     """
-    path, out, say = Path(config), Path(out), say or _silent
+    path, out, say, stages = Path(config), Path(out), say or _silent, Stages()
     asked = with_rules(read_config(path, TrainConfig, overrides=overrides), path.parent)
+    check_augment(asked.augment)
     license_text = read_license(asked, path.parent)
     references, root = build_references(asked.data, labels=asked.labels, folder=path.parent)
     references = settle_exclusive(
@@ -97,7 +102,6 @@ def train(
     check_ensemble(asked, plan)
     prepare_output(out, resume=resume)
     _begin(out, asked)
-    stages = Stages()
     run = _Run(asked, root, out, pick_device(device), _cache_folder(asked, path.parent, out), say)
     with stages("prepare"):
         slices = run.prepare(references, plan)

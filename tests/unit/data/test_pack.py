@@ -185,3 +185,33 @@ def test_what_was_read_is_a_copy(pack):
 
     assert torch.equal(expected("a")[0], pictures[0])
     assert np.float16 == pictures.source.items.dtype
+
+
+def _add_for_ever(folder, begun):
+    with PicturePack(folder, FORMAT).writing() as writer:
+        for number in range(10**9):
+            writer.add(
+                f"key {number}", images(3, sum(f"key {number}".encode())), slices=range(3),
+                slice_count=3,
+            )  # fmt: skip
+            if number % 7 == 0:
+                writer.sync()
+            if number == 50:
+                begun.set()
+
+
+def test_a_killed_writer_leaves_whole_entries_and_no_lock(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    begun = context.Event()
+    writer = context.Process(target=_add_for_ever, args=(tmp_path, begun))
+    writer.start()
+    assert begun.wait(60)
+    writer.kill()
+    writer.join()
+
+    pack = PicturePack(tmp_path, FORMAT)
+    kept = pack.entries()
+    fill(pack, "after")
+
+    assert len(kept) >= 50
+    assert all(torch.equal(expected(key), pictures_of(pack, key)) for key in [*kept, "after"])
