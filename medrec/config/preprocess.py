@@ -9,6 +9,7 @@ from pydantic import Field
 from medrec.config.base import Schema
 
 Probability = Annotated[float, Field(ge=0, le=1)]
+Side = Annotated[int, Field(ge=16, le=1024)]
 
 
 class Percentiles(Schema):
@@ -37,6 +38,9 @@ class PreprocessConfig(Schema):
     polarity: Literal["dark_air"] | None = None
     """`dark_air`: a film with bright air is inverted, with a note. For body parts that leave most
     of the edge to air, as a breast does and a chest doesn't. None: films are taken as stored."""
+    volume_size: tuple[Side, Side, Side] | None = None
+    """Depth (feet to head), height (front to back) and width (right to left) of the box that a
+    volume is resized into for a 3D network, its aspect kept, borders padded. None: slices."""
     background: Literal["black"] | None = None
     """`black`: on a film, all beside the largest connected piece of foreground becomes black: side
     markers, view labels, stickers. None: it stays."""
@@ -75,3 +79,16 @@ class AugmentConfig(Schema):
     """Fill a few squares with 0."""
     dropout_holes: Annotated[int, Field(ge=1)] = 3
     dropout_side: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    ghosting: Probability | None = None
+    """Copies of the body beside itself, as breathing and pulse leave them in MRI; TorchIO's, which
+    the extra `torchio` brings. None: none."""
+    ghosting_count: tuple[int, int] | None = None
+    """How many copies; None is (2, 6)."""
+    ghosting_intensity: tuple[float, float] | None = None
+    """Strength against the largest value of k-space; None is (0.2, 0.6)."""
+    motion: Probability | None = None
+    """A head that moved while the scan ran; TorchIO's. None: none."""
+    motion_degrees: Annotated[float, Field(ge=0, le=90)] | None = None
+    """None is 5."""
+    motion_shift: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """None is 0.03."""

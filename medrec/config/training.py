@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from medrec.config.base import Schema
+from medrec.config.cache import CacheConfig
 from medrec.config.calibration import CalibrationConfig
 from medrec.config.ensemble import EnsembleConfig
 from medrec.config.exclusive import Groups, check_groups
-from medrec.config.model import ModelConfig
+from medrec.config.model import ModelConfig, NetworkConfig, VolumeConfig, is_of_exams
 from medrec.config.preprocess import AugmentConfig, PreprocessConfig
 from medrec.config.selection import RulesSource
 from medrec.domain.modality import Modality, Sequence
+
+_SWIN_STEP = 32
 
 
 class ManifestData(Schema):
@@ -91,6 +95,10 @@ class FitConfig(Schema):
     batch_size: Annotated[int, Field(ge=1)] = 32
     precision: Literal["32", "bf16"] = "32"
     workers: Annotated[int, Field(ge=0)] = 0
+    augment_on: Literal["worker", "device"] | None = None
+    """`device`: flips, affine changes, contrast and noise are made for whole batches where the
+    network runs, after those that the loader's processes make; the fastest on a GPU, and other
+    random numbers. None: all in the loader's processes."""
     positive_weight_cap: Annotated[float, Field(ge=1)] = 1.0
     """The positive class weighs as much as the negative one, but never more than this."""
     optimiser: OptimiserConfig = OptimiserConfig()
@@ -109,6 +117,9 @@ class CardConfig(Schema):
     """A file beside the config that becomes the package's LICENSE."""
 
 
+_NOT_FLIPPED = {"CHEST", "THORAX"}
+
+
 class TrainConfig(Schema):
     """`medrec train CONFIG`."""
 
@@ -125,12 +136,21 @@ class TrainConfig(Schema):
     scope: ScopeConfig
     preprocess: PreprocessConfig = PreprocessConfig()
     augment: AugmentConfig = AugmentConfig()
-    model: ModelConfig = ModelConfig()
+    cache: CacheConfig | None = None
+    """None: float16, in the run's folder."""
+    model: NetworkConfig = ModelConfig()
     ensemble: EnsembleConfig | None = None
     """Several networks that answer with their mean logit. None: one network."""
     fit: FitConfig = FitConfig()
     calibration: CalibrationConfig = CalibrationConfig()
     card: CardConfig
+
+    @model_validator(mode="after")
+    def _network_fits_the_rest(self) -> TrainConfig:
+        if problems := list(_misfits(self)):
+            message = "; ".join(problems)
+            raise ValueError(message)
+        return self
 
     @model_validator(mode="after")
     def _groups_are_of_labels(self) -> TrainConfig:
@@ -142,3 +162,44 @@ class TrainConfig(Schema):
             )
             raise ValueError(message)
         return self
+
+    @model_validator(mode="after")
+    def _keep_the_heart_left(self) -> TrainConfig:
+        """A mirrored chest film shows a heart on the right, which is a finding and not a change."""
+        if self.augment.flip_left_right and any(
+            part.strip().upper() in _NOT_FLIPPED for part in self.scope.body_part
+        ):
+            message = (
+                "augment.flip_left_right must be 0 for scope.body_part CHEST: a mirrored chest "
+                "has its heart on the wrong side, as no patient of an ordinary archive does"
+            )
+            raise ValueError(message)
+        return self
+
+
+def _misfits(config: TrainConfig) -> Iterator[str]:
+    is_3d = isinstance(config.model, VolumeConfig)
+    size = config.preprocess.volume_size
+    if is_3d and size is None:
+        yield "preprocess.volume_size: a classifier_3d needs it, such as [32, 96, 96]"
+    if not is_3d and size is not None:
+        yield "preprocess.volume_size: only a classifier_3d takes whole volumes; leave it out"
+    swin = isinstance(config.model, VolumeConfig) and config.model.architecture == "swin"
+    if swin and size is not None and any(side % _SWIN_STEP for side in size):
+        yield f"preprocess.volume_size: each side must be a multiple of {_SWIN_STEP} for swin"
+    if is_of_exams(config.model):
+        yield from _exam_misfits(config)
+
+
+def _exam_misfits(config: TrainConfig) -> Iterator[str]:
+    if config.fit.augment_on == "device":
+        yield f"fit.augment_on: a {config.model.kind} is augmented by the loader's processes alone"
+    if config.scope.dimensionality != "volume":
+        yield f"scope.dimensionality: a {config.model.kind} judges volumes, not images"
+    if config.calibration.substacks is not None:
+        yield (
+            f"calibration.substacks: a {config.model.kind} learns from whole exams and is "
+            "calibrated on them; leave it out"
+        )
+    if config.scope.exam_level_surrogate:
+        yield f"scope.exam_level_surrogate: a {config.model.kind} knows no stand-ins; leave it out"

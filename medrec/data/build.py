@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, assert_never
 
 from medrec.config.training import ManifestData, MasksData
+from medrec.data.cache import PictureCache
 from medrec.data.importers import import_masks
 from medrec.data.manifest import read_manifest
+from medrec.data.pack import PackFormat, PicturePack
 from medrec.data.splits import plan_splits, read_splits, write_splits
-from medrec.errors import ManifestError
+from medrec.errors import ConfigError, ManifestError
+from medrec.preprocess.pipeline import ARITHMETIC
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from medrec.config.cache import CacheConfig
+    from medrec.config.selection import RulesConfig
     from medrec.config.training import Data, SplitConfig
     from medrec.data.splits import SplitPlan
     from medrec.domain.reference import Reference
+    from medrec.preprocess.pipeline import Preprocessor
+
+# They decode or compute pixels: another version may give another last bit.
+_LIBRARIES = (
+    "imagecodecs", "monai", "nibabel", "numpy", "pillow", "pydicom", "pyjpegls",
+    "pylibjpeg-openjpeg", "pylibjpeg-rle", "scipy", "torch",
+)  # fmt: skip
 
 
 def build_references(
@@ -69,3 +83,41 @@ def build_splits(
         path.parent.mkdir(parents=True, exist_ok=True)
         write_splits(path, plan)
     return plan
+
+
+def build_cache(
+    config: CacheConfig | None,
+    prepare: Preprocessor,
+    *,
+    folder: Path,
+    rules: RulesConfig | None = None,
+    say: Callable[[str], None] | None = None,
+) -> PictureCache:
+    """The cache of what `prepare` makes of slices, below `folder`.
+
+    Raises:
+        ConfigError: Bytes for pictures that aren't clipped to [0, 1].
+    """
+    dtype = (config and config.dtype) or "float16"
+    if dtype == "uint8" and not prepare.clip:
+        problem = (
+            "cache.dtype: uint8 holds values from 0 to 1, but preprocess.intensity.clip is off"
+        )
+        raise ConfigError(str(folder), [problem])
+    recipe = recipe_of(prepare)
+    pack_format = PackFormat(recipe, (1, prepare.size_px, prepare.size_px), dtype)
+    words = rules.model_dump_json(exclude_none=True) if rules else ""
+    return PictureCache(PicturePack(folder, pack_format), words, say or (lambda _: None))
+
+
+def recipe_of(prepare: Any) -> dict[str, Any]:  # noqa: ANN401 (any dataclass that prepares)
+    """All that the pixels of a file depend on beside it: fields, code, libraries.
+
+    A field that is None asks for nothing: one that a later version adds changes no recipe.
+    """
+    fields = {name: value for name, value in asdict(prepare).items() if value is not None}
+    return {
+        "prepare": {type(prepare).__name__: fields},
+        "arithmetic": ARITHMETIC,
+        "libraries": {name: version(name) for name in _LIBRARIES},
+    }

@@ -1,22 +1,26 @@
-"""Labelled slices, prepared once and kept in memory."""
+"""Labelled slices, prepared once."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch.utils.data import Dataset
 
+from medrec.data.cache import Prepared, fill_memory
 from medrec.data.leakage import digest_of
-from medrec.errors import ManifestError, ScanError
+from medrec.data.pictures import Pictures
+from medrec.errors import ManifestError
 from medrec.io.loading import load_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from medrec.data.cache import PictureCache
+    from medrec.data.pack import PackEntry
     from medrec.domain.finding import Label
     from medrec.domain.reference import Reference
     from medrec.domain.volume import Volume
@@ -32,13 +36,14 @@ _UNKNOWN = float("nan")
 class SliceDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     """Prepared pictures with what is known of them.
 
-    `images` is (N, 1, size, size) float16: half the memory, and finer than any 8-bit screen.
+    `images` is (N, 1, size, size), read where a row, a slice or a list of rows asks for it: float16
+    (half the memory, and finer than any 8-bit screen), or float32 where the cache holds bytes.
     `targets` is (N, K) float32, 1, 0 or NaN where unknown, one column for each of `labels`.
     `references` says what each row is: rows of one volume stand together, in the order of its
     slices. `blank` counts the rows that were left out because their slice is blank.
     """
 
-    images: torch.Tensor
+    images: Pictures | torch.Tensor
     targets: torch.Tensor
     references: tuple[Reference, ...]
     labels: tuple[Label, ...]
@@ -51,10 +56,11 @@ class SliceDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         return self.images[index].float(), self.targets[index]
 
     def subset(self, rows: Sequence[int]) -> SliceDataset:
-        """The same for some rows, in their order."""
+        """The same for some rows, in their order; pixels that lie in a cache are not copied."""
         chosen = torch.as_tensor(list(rows), dtype=torch.long)
+        images = self.images
         return SliceDataset(
-            images=self.images[chosen],
+            images=images.subset(rows) if isinstance(images, Pictures) else images[chosen],
             targets=self.targets[chosen],
             references=tuple(self.references[row] for row in rows),
             labels=self.labels,
@@ -67,7 +73,7 @@ class SliceDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
 
     def digests(self) -> tuple[str, ...]:
         """A digest of each prepared picture, for `medrec.data.leakage.check_leakage`."""
-        return tuple(digest_of(image) for image in self.images.numpy())
+        return tuple(digest_of(self.images[row].numpy()) for row in range(len(self)))
 
 
 def prepare_slices(
@@ -77,7 +83,7 @@ def prepare_slices(
     prepare: Prepare,
     labels: Sequence[Label],
     rules: Rules | None = None,
-    on_volume: Callable[[str], None] | None = None,
+    cache: PictureCache | None = None,
 ) -> SliceDataset:
     """Load each volume once, prepare its slices, keep those that the references name.
 
@@ -91,56 +97,73 @@ def prepare_slices(
         prepare: The model's own Preprocessor.
         labels: The columns of the targets.
         rules: Which series of a DICOM folder counts, where it holds several.
-        on_volume: Called with the path of each volume when it is done.
+        cache: Where pictures are kept, and taken from if they are there; in memory without it.
 
     Raises:
         ManifestError: Files that can't be read or prepared, and slices that don't exist; all are
             listed.
+        OutputError: The cache's disk is too small, or can't be written.
     """
     by_path: dict[str, list[Reference]] = defaultdict(list)
     for reference in references:
         by_path[reference.path].append(reference)
-    images: list[torch.Tensor] = []
-    kept: list[Reference] = []
-    problems: list[str] = []
-    rows_in_all = 0
-    for path, rows in by_path.items():
-        try:
-            pictures, named, row_count = _prepare_file(root / path, rows, prepare, rules)
-        except (ScanError, ValueError) as error:
-            problems.append(f"{path}: {error}")
-            continue
-        images.append(pictures)
-        kept += named
-        rows_in_all += row_count
-        if on_volume:
-            on_volume(path)
-    if problems or not kept:
+
+    def load(path: str) -> Prepared:
+        return _load(root / path, prepare, rules)
+
+    if cache is None:
+        filled = fill_memory(by_path, load=load)
+    else:
+        filled = cache.fill(by_path, root=root, load=load)
+    naming = _Naming(problems=dict(filled.problems))
+    for path, entry in filled.entries.items():
+        naming.name(path, entry, by_path[path])
+    if naming.problems or not naming.kept:
+        problems = [
+            f"{path}: {naming.problems[path]}" for path in by_path if path in naming.problems
+        ]
         raise ManifestError(str(root), problems or ["no slice that is not blank"])
     return SliceDataset(
-        images=torch.cat(images),
-        targets=_to_targets((row.labels for row in kept), labels),
-        references=tuple(kept),
+        images=filled.pictures(naming.rows),
+        targets=to_targets((row.labels for row in naming.kept), labels),
+        references=tuple(naming.kept),
         labels=tuple(labels),
-        blank=rows_in_all - len(kept),
+        blank=naming.named - len(naming.kept),
     )
 
 
-def _prepare_file(
-    path: Path, rows: Sequence[Reference], prepare: Prepare, rules: Rules | None
-) -> tuple[torch.Tensor, list[Reference], int]:
-    """Pictures (n, 1, size, size) float16 and the row of each, and how many rows there were.
+def _load(path: Path, prepare: Prepare, rules: Rules | None) -> Prepared:
+    """Prepare one file.
 
     Raises:
         ScanError: The file can't be read or prepared.
-        ValueError: A row names a slice that doesn't exist.
     """
     volume = load_file(path, rules=rules)
-    named = _rows_by_slice(rows, volume.slice_count)
     result = prepare(volume)
-    shown = [place for place, number in enumerate(result.slices) if number in named]
-    pictures = result.images[shown].half()
-    return pictures, [named[result.slices[place]] for place in shown], len(named)
+    return Prepared(result.images, result.slices, volume.slice_count)
+
+
+@dataclass(slots=True)
+class _Naming:
+    """Gives pictures the rows that name them."""
+
+    problems: dict[str, str]
+    kept: list[Reference] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    named: int = 0
+
+    def name(self, path: str, entry: PackEntry, references: Sequence[Reference]) -> None:
+        """Take what the references of one file name, in the order of the pictures."""
+        try:
+            named = _rows_by_slice(references, entry.slice_count)
+        except ValueError as error:
+            self.problems[path] = str(error)
+            return
+        for place, number in enumerate(entry.slices):
+            if number in named:
+                self.kept.append(named[number])
+                self.rows.append(entry.first + place)
+        self.named += len(named)
 
 
 def _rows_by_slice(rows: Sequence[Reference], slice_count: int) -> dict[int, Reference]:
@@ -166,7 +189,7 @@ def _one_slice(row: Reference, number: int, slice_count: int) -> Reference:
     return replace(row, slice=number, labels=labels)
 
 
-def _to_targets(
+def to_targets(
     truths: Iterable[Mapping[Label, bool | None]], labels: Sequence[Label]
 ) -> torch.Tensor:
     """(N, K) float32; a label that is None or absent is NaN."""

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medrec.config.exclusive import columns_of
+from medrec.config.model import is_of_exams, pooling_of
 from medrec.config.selection import resolve_rules
 from medrec.inference.predictor import Predictor
 from medrec.inference.screener import Screener, ScreenSettings
+from medrec.inference.volumes import AnyPredictor, BagPredictor, BoxPredictor
 from medrec.io.build import build_rules
 from medrec.package.build import load_network, load_preprocessor
+from medrec.preprocess.volumes import VolumePreprocessor
 
 if TYPE_CHECKING:
     from medrec.config.screening import ScreenConfig
@@ -18,16 +21,23 @@ if TYPE_CHECKING:
     from medrec.package.package import ModelPackage
 
 
-def build_predictor(package: ModelPackage, config: ScreenConfig, *, device: str) -> Predictor:
+def build_predictor(package: ModelPackage, config: ScreenConfig, *, device: str) -> AnyPredictor:
     """Load the package's network onto a device."""
-    pooling = package.manifest.model.pooling
+    model = package.manifest.model
+    network, preprocessor = load_network(package, device=device), load_preprocessor(package)
+    exclusive = columns_of(package.manifest.labels, package.manifest.exclusive)
+    if isinstance(preprocessor, VolumePreprocessor):
+        return BoxPredictor(network, preprocessor, device, config.precision)
+    if is_of_exams(model):
+        return BagPredictor(network, preprocessor, device, config.precision, exclusive)
+    pooling = pooling_of(model)
     return Predictor(
-        network=load_network(package, device=device),
-        preprocessor=load_preprocessor(package),
+        network=network,
+        preprocessor=preprocessor,
         positions=pooling.positions,
         top=pooling.top,
         device=device,
-        exclusive=columns_of(package.manifest.labels, package.manifest.exclusive),
+        exclusive=exclusive,
         batch_size=config.batch_size,
         precision=config.precision,
     )

@@ -12,6 +12,7 @@ from medrec.domain.codes import ReasonCode
 from medrec.errors import FailedScanError
 from medrec.models.exclusive import scale_to_one_array
 from medrec.models.pooling import pool_exam_logit
+from medrec.preprocess.volumes import VolumeInput
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,12 +27,20 @@ if TYPE_CHECKING:
 class VolumeLogits:
     """Logits of one volume: `image` (N, K) float64, one row a judged slice, `exam` (K,).
 
-    `inputs` are the network's inputs; row n of `image` judges source slice `inputs.slices[n]`.
+    `inputs` are the network's inputs; row n of `image` judges source slice `inputs.slices[n]`. A 3D
+    network judges no slices, so that N is 0. `weight` (N, K) is what each slice counts, where the
+    network itself weighs them; else None.
     """
 
     image: NDArray[np.float64]
     exam: NDArray[np.float64]
-    inputs: ModelInput
+    inputs: ModelInput | VolumeInput
+    weight: NDArray[np.float64] | None = None
+
+    @property
+    def slices(self) -> tuple[int, ...]:
+        """Source slices of the rows of `image`."""
+        return () if isinstance(self.inputs, VolumeInput) else self.inputs.slices
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,33 +7,29 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-
 import medrec
 from medrec.domain.codes import Note, NoteCode, Reason, ReasonCode
 from medrec.domain.finding import CasePrediction, CaseStatus, ImageFindings, Provenance
 from medrec.domain.modality import FileFormat
 from medrec.domain.series import FileRecord, FileStatus
 from medrec.domain.terms import BODY_PARTS, LATERALITIES, VIEWS, known, maker_of
-from medrec.errors import FailedScanError, ScanError, WeightsError
-from medrec.inference.explain import gradcam, to_source_pixels
+from medrec.errors import FailedScanError, ScanError
 from medrec.inference.findings import decide, to_findings
 from medrec.inference.gate import check_header, check_volume
+from medrec.inference.key_slice import Explainer, KeySlice
 from medrec.io.loading import load_volume
 from medrec.io.selection import describe_none, left_out_status, select
+from medrec.preprocess.volumes import VolumeInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from numpy.typing import NDArray
-
     from medrec.domain.finding import Finding, RawFinding
-    from medrec.domain.geometry import Geometry
     from medrec.domain.modality import Modality
     from medrec.domain.series import Case, ImageHeader, Series
     from medrec.domain.volume import Volume
-    from medrec.inference.predictor import Predictor, VolumeLogits
+    from medrec.inference.predictor import VolumeLogits
+    from medrec.inference.volumes import AnyPredictor
     from medrec.io.selection import Rules
     from medrec.package.package import Level, ModelPackage
 
@@ -49,23 +45,6 @@ class ScreenSettings:
     for_processing: str | None = None
     config_digest: str = ""
     rules: Rules | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class KeySlice:
-    """The slice with the highest logit of the primary label: picture and heat map (rows, columns).
-
-    Both are as stored (`Volume.slice_px`); `geometry` and `slice_axis` tell how to turn them.
-    `why_no_heat` says why there is no heat map though one was wanted.
-    """
-
-    slice: int
-    picture: NDArray[np.float32]
-    heat: NDArray[np.float64] | None
-    window: tuple[float, float] | None
-    geometry: Geometry | None
-    slice_axis: int
-    why_no_heat: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +74,7 @@ class Screener:
     """Judges cases one after the other with one model."""
 
     def __init__(
-        self, package: ModelPackage, predictor: Predictor, settings: ScreenSettings
+        self, package: ModelPackage, predictor: AnyPredictor, settings: ScreenSettings
     ) -> None:
         self._package = package
         self._predictor = predictor
@@ -147,7 +126,7 @@ class Screener:
         volume = load_volume(series)
         check_volume(volume, contract)
         logits = self._predictor(volume)
-        return _Scored(series, volume, logits, (*assumed, *volume.notes, *logits.inputs.notes))
+        return _Scored(series, volume, logits, (*assumed, *volume.notes, *_notes_of(logits)))
 
     def _prediction(
         self, case: Case, scored: Sequence[_Scored], best: _Scored, provenance: Provenance
@@ -184,7 +163,7 @@ class Screener:
         return is_of_films and series.first.format is FileFormat.RASTER
 
     def _images(self, scored: _Scored) -> Iterator[ImageFindings]:
-        rows = zip(scored.logits.inputs.slices, scored.logits.image, strict=True)
+        rows = zip(scored.logits.slices, scored.logits.image, strict=True)
         for index, logits in sorted(rows, key=lambda row: row[0]):
             findings = to_findings(
                 self._package,
@@ -202,31 +181,11 @@ class Screener:
         return tuple(notes)
 
     def _key_slice(self, best: _Scored) -> KeySlice:
-        row = int(np.argmax(best.logits.image[:, self._primary]))
-        index = best.logits.inputs.slices[row]
-        picture = best.volume.slice_px(index)
-        heat, why_no_heat = self._heat(best, row, (picture.shape[0], picture.shape[1]))
-        volume = best.volume
-        return KeySlice(
-            index, picture, heat, volume.window, volume.geometry, volume.slice_axis, why_no_heat
+        predictor = self._predictor
+        explain = Explainer(
+            predictor.network, predictor.device, self._primary, self._settings.heatmap
         )
-
-    def _heat(
-        self, best: _Scored, row: int, shape: tuple[int, int]
-    ) -> tuple[NDArray[np.float64] | None, str]:
-        """The heat map (rows, columns), or why there is none: the case is judged without it too."""
-        if not self._settings.heatmap:
-            return None, ""
-        inputs, device = best.logits.inputs, self._predictor.device
-        try:
-            heat = gradcam(
-                self._predictor.network, inputs.images[row].to(device), label=self._primary
-            )
-            return to_source_pixels(heat, inputs.to_source, shape), ""
-        except WeightsError as error:
-            return None, f"none: {error}"
-        except (torch.OutOfMemoryError, MemoryError):
-            return None, f"none: out of memory on {device}"
+        return explain(best.volume, best.logits)
 
     def _provenance(self, started: datetime, seconds: float) -> Provenance:
         return Provenance(
@@ -336,12 +295,22 @@ def _facts(best: _Scored, scored: Sequence[_Scored], key: KeySlice) -> dict[str,
         "Manufacturer": maker_of(header.manufacturer) or "",
         "Matrix": f"{columns} x {rows}",
         "Slices": str(volume.slice_count) if volume.slice_count > 1 else "",
-        "Judged": f"{len(best.logits.inputs.slices)} slices" if volume.slice_count > 1 else "",
+        "Judged": _judged(best) if volume.slice_count > 1 else "",
         "Spacing": _spacing(header, volume),
         "File format": header.format,
         "Heat map": key.why_no_heat,
     }
     return {name: value for name, value in facts.items() if value}
+
+
+def _judged(best: _Scored) -> str:
+    if isinstance(best.logits.inputs, VolumeInput):
+        return "the volume as a whole"
+    return f"{len(best.logits.slices)} slices"
+
+
+def _notes_of(logits: VolumeLogits) -> tuple[Note, ...]:
+    return () if isinstance(logits.inputs, VolumeInput) else logits.inputs.notes
 
 
 def _series_that_counts(best: _Scored, scored: Sequence[_Scored]) -> str:

@@ -75,9 +75,40 @@ class TimmClassifier(nn.Module):
         return ClassifierOutput(logits=self._logits(images))
 
     def _logits(self, images: torch.Tensor) -> torch.Tensor:
-        scaled = (images - self._grey.mean) / self._grey.std
-        logits: torch.Tensor = self.backbone(scaled.contiguous(memory_format=torch.channels_last))
+        logits: torch.Tensor = self.backbone(self._scaled(images))
         return logits.float()
+
+    def _scaled(self, images: torch.Tensor) -> torch.Tensor:
+        scaled = (images - self._grey.mean) / self._grey.std
+        return scaled.contiguous(memory_format=torch.channels_last)
+
+    def features(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features (B, F) before the last layer and logits (B, K) of images (B, 1, H, W).
+
+        Raises:
+            WeightsError: The backbone's last layer is no plain linear one.
+        """
+        backbone: Any = self.backbone
+        last = self._last_linear()
+        maps = backbone.forward_features(self._scaled(images))
+        features: torch.Tensor = backbone.forward_head(maps, pre_logits=True)
+        return features, last(features)
+
+    @property
+    def feature_count(self) -> int:
+        """Length F of `features`.
+
+        Raises:
+            WeightsError: The backbone's last layer is no plain linear one.
+        """
+        return int(self._last_linear().in_features)
+
+    def _last_linear(self) -> nn.Linear:
+        last = self.backbone.get_classifier()  # type: ignore[operator]
+        if isinstance(last, nn.Linear):
+            return last
+        message = "attention needs a backbone whose last layer is linear: take another one"
+        raise WeightsError(message)
 
     @property
     def explained_layer(self) -> nn.Module:

@@ -62,6 +62,21 @@ def pool_exam_logit(slice_logits: ArrayLike, *, positions: int, top: int) -> flo
     return float(values[0] + (steps @ at_least).mean())
 
 
+def pool_weights(slice_logits: ArrayLike, *, positions: int, top: int) -> Array:
+    """The weight (N,) of each slice's logit in the exam's: they sum to 1.
+
+    While the order of slices stays, the pool is linear in their logits, so these weights are its
+    gradient too: a network learns through the very pool that it screens with. Equal logits share
+    their weight. `pool_exam_logit` says what is asked of the arguments.
+    """
+    logits = np.asarray(slice_logits, dtype=np.float64)
+    values, place, count = np.unique(logits, return_inverse=True, return_counts=True)
+    above = (logits > values[:-1, None]) @ _shares(logits.size, positions).T
+    reached = np.concatenate([[1.0], _at_least(above, top).mean(axis=1), [0.0]])
+    weights: Array = (-np.diff(reached) / count)[place.reshape(-1)]
+    return weights
+
+
 def _shares(slice_count: int, positions: int) -> Array:
     """Share of each slice in each segment, (positions, N); rows sum to 1."""
     segment = np.arange(positions)[:, None] * (slice_count / positions)

@@ -9,11 +9,11 @@ from safetensors.torch import load_file, save_file
 
 from medrec.config.exclusive import columns_of
 from medrec.errors import PackageError
-from medrec.models.build import build_classifier
+from medrec.models.build import build_any
 from medrec.models.ensemble import Ensemble
 from medrec.models.exclusive import make_exclusive
 from medrec.package.package import MANIFEST
-from medrec.preprocess.build import build_preprocessor
+from medrec.preprocess.build import build_any_preprocessor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from medrec.package.contract import PackageManifest
     from medrec.package.package import ModelPackage
     from medrec.preprocess.pipeline import Preprocessor
+    from medrec.preprocess.volumes import VolumePreprocessor
 
 _MEMBERS = "members."
 """How the names of an ensemble's tensors begin; the number of the member follows."""
@@ -63,7 +64,7 @@ def _build(manifest: PackageManifest) -> nn.Module:
     exclusive = columns_of(manifest.labels, manifest.exclusive)
 
     def build() -> nn.Module:
-        network = build_classifier(
+        network = build_any(
             manifest.model,
             label_count=len(manifest.labels),
             pretrained=False,
@@ -90,9 +91,10 @@ def _check_members(package: ModelPackage, state: Mapping[str, torch.Tensor]) -> 
         raise PackageError(message)
 
 
-def load_preprocessor(package: ModelPackage) -> Preprocessor:
+def load_preprocessor(package: ModelPackage) -> Preprocessor | VolumePreprocessor:
     """Build the chain that training used."""
-    return build_preprocessor(package.manifest.preprocess)
+    manifest = package.manifest
+    return build_any_preprocessor(manifest.preprocess, manifest.model)
 
 
 def save_weights(path: Path, state: Mapping[str, torch.Tensor]) -> None:

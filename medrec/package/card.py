@@ -105,7 +105,9 @@ def _scope(manifest: PackageManifest) -> str:
 
 
 def _network(manifest: PackageManifest) -> str:
-    one = f"{manifest.model.backbone}, {manifest.preprocess.size_px} px"
+    box = manifest.preprocess.volume_size
+    size = " x ".join(map(str, box)) + " voxels" if box else f"{manifest.preprocess.size_px} px"
+    one = f"{manifest.model.backbone}, {size}"
     return f"mean logit of {manifest.members} networks: {one}" if manifest.members else one
 
 

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from medrec.config.base import Schema
 from medrec.config.calibration import SubstackConfig
 from medrec.config.exclusive import Groups, check_groups
-from medrec.config.model import ModelConfig
+from medrec.config.model import NetworkConfig
 from medrec.config.preprocess import PreprocessConfig
 from medrec.config.selection import RulesConfig
 from medrec.domain.modality import Modality, Sequence
@@ -86,7 +86,7 @@ class PackageManifest(Schema):
     substacks: SubstackConfig | None = None
     """How those runs were cut; None where there were none, or in older packages."""
     preprocess: PreprocessConfig
-    model: ModelConfig
+    model: NetworkConfig
     members: Annotated[int, Field(ge=2, le=32)] | None = None
     """Networks of this kind, whose mean logit is the answer. None: one."""
     probability_levels: list[Literal["image", "exam"]]

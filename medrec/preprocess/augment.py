@@ -1,10 +1,10 @@
-"""Random changes of prepared images while training: MONAI's, reproducible per image."""
+"""Random changes of prepared images: MONAI's and TorchIO's, reproducible per image."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import radians
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from monai.data.meta_tensor import MetaTensor
 from monai.transforms.compose import Compose
@@ -19,8 +19,12 @@ from monai.transforms.intensity.array import (
 )
 from monai.transforms.spatial.array import RandAffine, RandFlip, RandSimulateLowResolution
 
+from medrec.preprocess.artefacts import ghosting, motion
+
 if TYPE_CHECKING:
     import torch
+
+T = TypeVar("T")
 
 _COLUMNS = 1  # of the spatial axes (rows, columns): flipping columns swaps left and right
 
@@ -55,10 +59,17 @@ class Augmenter:
     dropout: float = 0.0
     dropout_holes: int = 1
     dropout_side: float = 0.1
+    ghosting: float | None = None
+    ghosting_count: tuple[int, int] | None = None
+    ghosting_intensity: tuple[float, float] | None = None
+    motion: float | None = None
+    motion_degrees: float | None = None
+    motion_shift: float | None = None
     _chain: Compose = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_chain", Compose([*self._shape(), *self._light(), *self._loss()]))
+        steps = [*self._shape(), *self._light(), *self._artefacts(), *self._loss()]
+        object.__setattr__(self, "_chain", Compose(steps))
 
     def __call__(self, image: torch.Tensor, *, seed: int | None = None) -> torch.Tensor:
         """Change one image (1, H, W) float32.
@@ -99,6 +110,19 @@ class Augmenter:
             RandBiasField(prob=self.bias_field, coeff_range=(-strength, strength)),
         ]
 
+    def _artefacts(self) -> list[Any]:
+        """What isn't asked for draws no random numbers, so that the other changes stay theirs."""
+        steps = []
+        if self.motion:
+            degrees = _or(self.motion_degrees, 5.0)
+            shift_px = _or(self.motion_shift, 0.03) * self.size_px
+            steps.append(motion(prob=self.motion, degrees=degrees, shift_px=shift_px))
+        if self.ghosting:
+            ghosts = _or(self.ghosting_count, (2, 6))
+            intensity = _or(self.ghosting_intensity, (0.2, 0.6))
+            steps.append(ghosting(prob=self.ghosting, ghosts=ghosts, intensity=intensity))
+        return steps
+
     def _loss(self) -> list[Any]:
         side_px = max(round(self.dropout_side * self.size_px), 1)
         return [
@@ -116,3 +140,7 @@ class Augmenter:
                 prob=self.dropout, holes=self.dropout_holes, spatial_size=side_px, fill_value=0
             ),
         ]
+
+
+def _or(value: T | None, default: T) -> T:
+    return default if value is None else value

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import fields
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, assert_never
 
+from medrec.config.model import ModelConfig, SlicesConfig, VolumeConfig
+from medrec.errors import ConfigError
 from medrec.preprocess.augment import Augmenter
+from medrec.preprocess.augment_batch import BatchAugmenter
+from medrec.preprocess.augment_volumes import BagAugmenter, VolumeAugmenter
 from medrec.preprocess.pipeline import Preprocessor
+from medrec.preprocess.volumes import VolumePreprocessor
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from medrec.config.preprocess import AugmentConfig, PreprocessConfig
 
 
@@ -27,6 +36,94 @@ def build_preprocessor(config: PreprocessConfig) -> Preprocessor:
     )
 
 
-def build_augmenter(config: AugmentConfig, *, size_px: int) -> Augmenter:
-    """Make the random changes of training; `size_px` is the preprocessor's."""
-    return Augmenter(size_px=size_px, **config.model_dump())
+def build_augmenter(
+    config: AugmentConfig, *, size_px: int, without: Collection[str] = ()
+) -> Augmenter:
+    """Make the random changes of training; `size_px` is the preprocessor's.
+
+    `without` are kinds of change that are made elsewhere, see `build_batch_augmenter`.
+
+    Raises:
+        ConfigError: Artefacts are asked for that TorchIO makes, which isn't installed.
+    """
+    check_augment(config)
+    return Augmenter(size_px=size_px, **{**config.model_dump(), **dict.fromkeys(without, 0.0)})
+
+
+def build_batch_augmenter(config: AugmentConfig, *, size_px: int) -> BatchAugmenter:
+    """Make those changes that a device makes for a whole batch, the kinds of `BATCHED`."""
+    asked = {field.name for field in fields(BatchAugmenter)} - {"size_px"}
+    return BatchAugmenter(size_px=size_px, **config.model_dump(include=asked))
+
+
+def check_augment(config: AugmentConfig) -> None:
+    """See that what a config asks for is installed.
+
+    Raises:
+        ConfigError: It isn't; with the command that installs it.
+    """
+    wanted = [f"augment.{kind}" for kind in ("ghosting", "motion") if getattr(config, kind)]
+    if wanted and find_spec("torchio") is None:
+        where = " and ".join(wanted)
+        raise ConfigError(where, ["TorchIO makes this: pip install 'medrec[torchio]'"])
+
+
+def build_volume_preprocessor(config: PreprocessConfig) -> VolumePreprocessor:
+    """Make the chain of 3D networks.
+
+    Raises:
+        ConfigError: The config names no `volume_size`.
+    """
+    if config.volume_size is None:
+        where = "preprocess"
+        raise ConfigError(where, ["volume_size: a classifier_3d needs it"])
+    return VolumePreprocessor(
+        size=config.volume_size,
+        crop=config.crop,
+        lower=config.intensity.lower,
+        upper=config.intensity.upper,
+        clip=config.intensity.clip,
+        foreground_fraction=config.foreground_fraction,
+        crop_margin=config.crop_margin,
+    )
+
+
+def build_any_preprocessor(
+    config: PreprocessConfig, model: ModelConfig | SlicesConfig | VolumeConfig
+) -> Preprocessor | VolumePreprocessor:
+    """Make the chain that a kind of network needs.
+
+    Raises:
+        ConfigError: A 3D network without `volume_size`.
+    """
+    is_3d = isinstance(model, VolumeConfig)
+    return build_volume_preprocessor(config) if is_3d else build_preprocessor(config)
+
+
+def build_any_augmenter(
+    config: AugmentConfig,
+    preprocess: PreprocessConfig,
+    model: ModelConfig | SlicesConfig | VolumeConfig,
+    *,
+    without: Collection[str] = (),
+) -> Augmenter | BagAugmenter | VolumeAugmenter:
+    """Make the random changes of training that a kind of network learns with.
+
+    `without` is as in `build_augmenter`; networks of volumes leave nothing to a device.
+
+    Raises:
+        ConfigError: A 3D network without `volume_size`, or artefacts that need TorchIO, which isn't
+            installed.
+    """
+    match model:
+        case ModelConfig():
+            return build_augmenter(config, size_px=preprocess.size_px, without=without)
+        case SlicesConfig(slices=slices):
+            return BagAugmenter(slices, build_augmenter(config, size_px=preprocess.size_px))
+        case VolumeConfig():
+            return VolumeAugmenter(
+                size=build_volume_preprocessor(preprocess).size,
+                **config.model_dump(include={f.name for f in fields(VolumeAugmenter)}),
+            )
+        case _:
+            assert_never(model)

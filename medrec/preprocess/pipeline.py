@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
     from medrec.domain.volume import Float32Array, Volume
 
+ARITHMETIC = 1
+"""Raised whenever the same file and fields give other pixels than before: what older code prepared
+and kept on disk is not used again then."""
+
 _POLARITY_NORMALISED = Note(
     NoteCode.POLARITY_NORMALISED, "the air of the film was bright: it was inverted"
 )

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from medrec.models.build import build_classifier
+from medrec.models.build import build_any
 from medrec.models.exclusive import make_exclusive
 from medrec.training.settings import FitSettings
 
 if TYPE_CHECKING:
-    from medrec.config.model import ModelConfig
+    from torch import nn
+
+    from medrec.config.model import ModelConfig, SlicesConfig, VolumeConfig
     from medrec.config.training import FitConfig
-    from medrec.models.classifiers import TimmClassifier
     from medrec.models.exclusive import Columns
 
 
@@ -25,8 +26,13 @@ def build_settings(config: FitConfig, *, seed: int) -> FitSettings:
 
 
 def build_network(
-    config: ModelConfig, *, label_count: int, size_px: int, seed: int, exclusive: Columns = ()
-) -> TimmClassifier:
+    config: ModelConfig | SlicesConfig | VolumeConfig,
+    *,
+    label_count: int,
+    size_px: int,
+    seed: int,
+    exclusive: Columns = (),
+) -> nn.Module:
     """Make a network with first weights; what is random in it depends on the seed alone.
 
     `exclusive` are the columns of labels that exclude each other.
@@ -36,6 +42,6 @@ def build_network(
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = build_classifier(config, label_count=label_count, size_px=size_px)
+        network = build_any(config, label_count=label_count, size_px=size_px)
     make_exclusive(network, exclusive)
     return network

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from torch import nn
+
     from medrec.data.dataset import SliceDataset
-    from medrec.models.classifiers import TimmClassifier
+    from medrec.data.volumes import VolumeDataset
     from medrec.models.exclusive import Columns
-    from medrec.training.sampling import Augment
+    from medrec.training.sampling import Augment, AugmentBatch
     from medrec.training.settings import FitSettings
 
 _LAST = "last"
@@ -41,13 +43,15 @@ class FitData:
 
     `watched` changes nothing, unless `choose_best`: then the epoch with its lowest log-loss is the
     result (a tune split). Without, the result is the last epoch's, and a held-out fold stays
-    unseen.
+    unseen. `augment` changes a picture in the loader's processes, `augment_batch` a batch on the
+    device, where `FitSettings.augment_on` is `device`.
     """
 
-    train: SliceDataset
-    watched: SliceDataset | None = None
+    train: SliceDataset | VolumeDataset
+    watched: SliceDataset | VolumeDataset | None = None
     choose_best: bool = False
     augment: Augment | None = None
+    augment_batch: AugmentBatch | None = None
     exclusive: Columns = ()
     """The columns of labels that exclude each other, group by group."""
 
@@ -56,14 +60,14 @@ class FitData:
 class FitResult:
     """A network with averaged weights, on the CPU and in evaluation mode, and how it got there."""
 
-    network: TimmClassifier
+    network: nn.Module
     history: tuple[EpochRecord, ...]
     epoch: int
     """The epoch, counted from 0, whose weights these are."""
 
 
 def fit_network(
-    network: TimmClassifier,
+    network: nn.Module,
     data: FitData,
     *,
     settings: FitSettings,
@@ -92,6 +96,7 @@ def fit_network(
         positive_weight=positive_weights(
             data.train.targets, cap=settings.positive_weight_cap, exclusive=data.exclusive
         ),
+        augment_batch=data.augment_batch,
         exclusive=data.exclusive,
     )
     with _quietly(), torch.random.fork_rng():
@@ -156,7 +161,7 @@ def _checkpoints(folder: Path, *, choose_best: bool = False) -> ModelCheckpoint:
     )
 
 
-def _take_weights(network: TimmClassifier, checkpoint: Path) -> int:
+def _take_weights(network: nn.Module, checkpoint: Path) -> int:
     """Load the averaged weights that Lightning's callback put into a checkpoint; its epoch."""
     content = torch.load(checkpoint, map_location="cpu", weights_only=True)  # noqa: TID251 (our own)
     state = content["state_dict"]

@@ -13,11 +13,13 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from medrec.evaluation.discrimination import auroc
 from medrec.training.losses import classifier_loss
+from medrec.training.sampling import augment_batch
 
 if TYPE_CHECKING:
-    from medrec.models.classifiers import TimmClassifier
+    from torch import nn
+
     from medrec.models.exclusive import Columns
-    from medrec.training.sampling import Batch
+    from medrec.training.sampling import AugmentBatch, Batch
     from medrec.training.settings import FitSettings
 
 WATCHED_LOSS = "watched_loss"
@@ -40,14 +42,18 @@ class EpochRecord:
 
 
 class ClassifierModule(pl.LightningModule):
-    """Fit a classifier by cross-entropy of what is known; `history` has one record an epoch."""
+    """Fit a classifier by cross-entropy of what is known; `history` has one record an epoch.
+
+    `augment_batch` changes batches of training once they are on the device.
+    """
 
     def __init__(
         self,
-        network: TimmClassifier,
+        network: nn.Module,
         settings: FitSettings,
         *,
         positive_weight: torch.Tensor,
+        augment_batch: AugmentBatch | None = None,
         exclusive: Columns = (),
     ) -> None:
         super().__init__()
@@ -55,9 +61,14 @@ class ClassifierModule(pl.LightningModule):
         self.network = network
         self.history: list[EpochRecord] = []
         self._settings = settings
+        self._augment_batch = augment_batch
         self.register_buffer("_positive_weight", positive_weight, persistent=False)
         self._losses: list[torch.Tensor] = []
         self._watched: list[Batch] = []
+
+    def on_after_batch_transfer(self, batch: Batch, _: int) -> Batch:
+        """Change the images of a batch that brings seeds; batches that are watched bring none."""
+        return augment_batch(batch, self._augment_batch)
 
     def on_train_epoch_start(self) -> None:
         """Begin the mean loss of the epoch anew."""
@@ -133,7 +144,7 @@ class ClassifierModule(pl.LightningModule):
         """Take up the history of the epochs before."""
         self.history = [EpochRecord(**record) for record in checkpoint[_HISTORY]]
 
-    def _all_watched(self) -> Batch:
+    def _all_watched(self) -> tuple[torch.Tensor, torch.Tensor]:
         logits, targets = zip(*self._watched, strict=True)
         return torch.cat(logits), torch.cat(targets)
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from medrec.data.dataset import SliceDataset
+    from medrec.data.volumes import VolumeDataset
 
 
 def predict_logits(
@@ -30,6 +31,21 @@ def predict_logits(
             network(slices.images[start : start + batch_size].float().to(device)).logits.cpu()
             for start in range(0, len(slices), batch_size)
         ]
+    network.to(home)
+    found: NDArray[np.float64] = torch.cat(logits).double().numpy()
+    return found
+
+
+def predict_volumes(
+    network: nn.Module, volumes: VolumeDataset, *, device: str = "cpu"
+) -> NDArray[np.float64]:
+    """Judge volumes one by one, with all their slices: (V, K) float64; as `predict_logits`."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    home = next(network.parameters()).device
+    network.eval().to(device)
+    with torch.inference_mode():
+        logits = [network(item[None].float().to(device)).logits.cpu() for item in volumes.items]
     network.to(home)
     found: NDArray[np.float64] = torch.cat(logits).double().numpy()
     return found

@@ -13,10 +13,17 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 if TYPE_CHECKING:
     from medrec.data.dataset import SliceDataset
+    from medrec.data.volumes import VolumeDataset
     from medrec.training.settings import FitSettings
 
-Batch = tuple[torch.Tensor, torch.Tensor]
+Batch = tuple[torch.Tensor, ...]
+"""Images (B, 1, H, W) float32 and targets (B, K); and, where the device changes the images, a seed
+(B,) int64 for each."""
 Augment = Callable[..., torch.Tensor]
+AugmentBatch = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""Changes images by their seeds, see `medrec.preprocess.augment_batch`."""
+
+_OF_BATCHES = 1
 
 
 class Draw(NamedTuple):
@@ -49,18 +56,27 @@ class EpochSampler(Sampler[Draw]):
 
 @dataclass(frozen=True, eq=False)
 class DrawnSlices(Dataset[Batch]):
-    """Slices as draws call for them, changed by `augment` with the draw's own seed."""
+    """Slices as draws call for them, changed by `augment` with the draw's own seed.
 
-    slices: SliceDataset
+    `is_seeded` adds a seed for what is changed later, in whole batches.
+    """
+
+    slices: SliceDataset | VolumeDataset
     augment: Augment | None
     seed: int
+    is_seeded: bool = False
 
     def __getitem__(self, draw: Draw) -> Batch:
         image, target = self.slices[draw.row]
-        if self.augment is None:
-            return image, target
-        seed = np.random.SeedSequence([self.seed, draw.epoch, draw.row]).generate_state(1)[0]
-        return self.augment(image, seed=int(seed)), target
+        if self.augment is not None:
+            image = self.augment(image, seed=self._seed(draw))
+        if self.is_seeded:
+            return image, target, torch.tensor(self._seed(draw, _OF_BATCHES))
+        return image, target
+
+    def _seed(self, draw: Draw, *use: int) -> int:
+        entropy = [self.seed, draw.epoch, draw.row, *use]
+        return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
     def __getitems__(self, draws: Sequence[Draw]) -> list[Batch]:
         """Make a whole batch at once: on small pictures a second thread only gets in the way."""
@@ -69,12 +85,12 @@ class DrawnSlices(Dataset[Batch]):
 
 
 def training_loader(
-    slices: SliceDataset, settings: FitSettings, *, augment: Augment | None
+    slices: SliceDataset | VolumeDataset, settings: FitSettings, *, augment: Augment | None
 ) -> DataLoader[Batch]:
     """Feed the rows that teach something; the last, smaller batch of an epoch is dropped."""
     rows = slices.known_rows()
     return DataLoader(
-        DrawnSlices(slices, augment, settings.seed),
+        DrawnSlices(slices, augment, settings.seed, is_seeded=settings.augment_on == "device"),
         sampler=EpochSampler(rows, seed=settings.seed),
         batch_size=min(settings.batch_size, len(rows)),
         drop_last=True,
@@ -84,9 +100,15 @@ def training_loader(
     )
 
 
-def watching_loader(slices: SliceDataset, *, batch_size: int) -> DataLoader[Batch]:
+def watching_loader(slices: SliceDataset | VolumeDataset, *, batch_size: int) -> DataLoader[Batch]:
     """Feed all rows in order, unchanged."""
     return DataLoader(slices, batch_size=batch_size, shuffle=False)
+
+
+def augment_batch(batch: Batch, change: AugmentBatch | None) -> Batch:
+    """Images, changed where they lie, and targets: of a batch as the training loader feeds it."""
+    images, targets, *seeds = batch
+    return (change(images, seeds[0]) if change and seeds else images), targets
 
 
 @contextmanager

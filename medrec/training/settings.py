@@ -18,6 +18,7 @@ class FitSettings:
     batch_size: int = 32
     precision: Literal["32", "bf16"] = "32"
     workers: int = 0
+    augment_on: Literal["worker", "device"] | None = None
     positive_weight_cap: float = 1.0
     learning_rate: float = 1e-3
     weight_decay: float = 0.02

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,9 +14,11 @@ from medrec.calibration.entry import Level
 from medrec.calibration.prevalence import shift_entry, shift_point
 from medrec.config.base import validate
 from medrec.config.calibration import CalibrationConfig, SubstackConfig
+from medrec.config.model import is_of_exams, pooling_of
 from medrec.config.screening import ScreenConfig
 from medrec.data.exclusive import settle_exclusive
 from medrec.data.manifest import read_manifest
+from medrec.data.volumes import exam_of
 from medrec.domain.finding import CasePrediction, Label
 from medrec.domain.reference import Reference
 from medrec.errors import CalibrationError, UsageError
@@ -122,6 +124,8 @@ def _levels(
 ) -> dict[tuple[Label, Level], Samples]:
     """Samples of every level that the manifest has truth for."""
     groups = to_groups(package.manifest.exclusive)
+    if is_of_exams(package.manifest.model):
+        return _exam_levels(predictions, references, labels, groups)
     scored = replace(lay_beside_truth(predictions, references, labels), exclusive=groups)
     is_film = package.manifest.input.dimensionality == "image"
     has_slices = is_film or any(row.slice is not None for row in references)
@@ -137,12 +141,31 @@ def _levels(
         elif exams:
             levels[label, "exam"] = _exam_samples(predictions, exams, label, groups)
         elif package.manifest.exam_level_surrogate:
-            rng, pooling = np.random.default_rng(_SEED), package.manifest.model.pooling
+            rng, pooling = np.random.default_rng(_SEED), pooling_of(package.manifest.model)
             levels[label, "exam"] = scored.substacks(label, cutting, pooling, rng=rng)
     if not levels:
         message = "the manifest labels neither slices nor exams of this model's kind"
         raise CalibrationError(message)
     return levels
+
+
+def _exam_levels(
+    predictions: Sequence[CasePrediction],
+    references: Sequence[Reference],
+    labels: Sequence[Label],
+    groups: Groups,
+) -> dict[tuple[Label, Level], Samples]:
+    """Samples of a network of whole exams; a row may name a folder above the exam's files."""
+    rows: dict[str, list[Reference]] = {}
+    for row in references:
+        rows.setdefault(str(PurePosixPath(row.path)), []).append(row)
+    exams: dict[str, Reference] = {}
+    for prediction in predictions:
+        path = PurePosixPath(prediction.source)
+        named = next((str(p) for p in (path, *path.parents) if str(p) in rows), None)
+        if named is not None:
+            exams[prediction.source] = exam_of(rows[named], labels)
+    return {(label, "exam"): _exam_samples(predictions, exams, label, groups) for label in labels}
 
 
 def _exam_samples(

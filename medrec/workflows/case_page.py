@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Literal
 
-    from medrec.inference.screener import CaseOutcome, KeySlice
+    from medrec.inference.key_slice import KeySlice
+    from medrec.inference.screener import CaseOutcome
     from medrec.reporting.model_facts import ModelFacts
 
 

@@ -12,9 +12,11 @@ import numpy as np
 
 from medrec.config.ensemble import FoldsEnsemble, SeedsEnsemble
 from medrec.config.exclusive import columns_of
+from medrec.config.model import SlicesConfig, is_of_exams
 from medrec.config.training import TrainConfig
 from medrec.data.dataset import SliceDataset
 from medrec.data.splits import Place, SplitPlan, deal_folds
+from medrec.data.volumes import VolumeDataset
 from medrec.domain.reference import Split
 from medrec.errors import DataSplitError
 from medrec.io.tables import write_rows
@@ -22,10 +24,11 @@ from medrec.models.ensemble import Ensemble
 from medrec.models.weights import round_to_half
 from medrec.package.build import save_weights
 from medrec.package.package import WEIGHTS
-from medrec.preprocess.build import build_augmenter
+from medrec.preprocess.augment_batch import BATCHED
+from medrec.preprocess.build import build_any_augmenter, build_batch_augmenter
 from medrec.training.build import build_network, build_settings
 from medrec.training.fit import FitData, fit_network
-from medrec.training.predict import predict_logits
+from medrec.training.predict import predict_logits, predict_volumes
 from medrec.workflows.scored import ScoredSlices, to_groups
 
 if TYPE_CHECKING:
@@ -54,7 +57,7 @@ class Fitter:
     """Fits the networks of one run; what an earlier run of the same folder finished is kept."""
 
     config: TrainConfig
-    slices: SliceDataset
+    slices: SliceDataset | VolumeDataset
     plan: SplitPlan
     out: Path
     device: str
@@ -164,22 +167,26 @@ class Fitter:
     def _fit_one(self, part: _Part) -> nn.Module:
         """Fit one network, or take it up where an earlier run left it; weights come out halved."""
         config, folder = self.config, self.out / part.name
-        seed = config.seed * 1000 + part.number
+        seed, size_px = config.seed * 1000 + part.number, config.preprocess.size_px
+        batched = BATCHED if config.fit.augment_on == "device" else ()
         network = build_network(
             config.model,
             label_count=len(config.labels),
-            size_px=config.preprocess.size_px,
+            size_px=size_px,
             seed=seed,
             exclusive=self._exclusive,
         )
-        self.say(f"{part.name}: fitting on {len(part.rows)} slices")
+        self.say(f"{part.name}: fitting on {len(part.rows)} {rows_are(config)}")
         result = fit_network(
             network,
             FitData(
                 train=self.slices.subset(part.rows),
-                watched=self.slices.subset(part.watched) if part.watched else None,
+                watched=self._watched(part.watched) if part.watched else None,
                 choose_best=self.plan.mode == "held_out",
-                augment=build_augmenter(config.augment, size_px=config.preprocess.size_px),
+                augment=build_any_augmenter(
+                    config.augment, config.preprocess, config.model, without=batched
+                ),
+                augment_batch=build_batch_augmenter(config.augment, size_px=size_px),
                 exclusive=self._exclusive,
             ),
             settings=build_settings(config.fit, seed=seed),
@@ -195,9 +202,16 @@ class Fitter:
         return result.network
 
     def _judge(self, network: nn.Module, rows: list[int]) -> ScoredSlices:
-        return self._scored(
-            rows, predict_logits(network, self.slices.subset(rows), device=self.device)
-        )
+        chosen = self.slices.subset(rows)
+        if isinstance(chosen, VolumeDataset):
+            return self._scored(rows, predict_volumes(network, chosen, device=self.device))
+        return self._scored(rows, predict_logits(network, chosen, device=self.device))
+
+    def _watched(self, rows: list[int]) -> SliceDataset | VolumeDataset:
+        chosen, model = self.slices.subset(rows), self.config.model
+        if isinstance(chosen, VolumeDataset) and isinstance(model, SlicesConfig):
+            return chosen.evenly(model.slices)
+        return chosen
 
     def _scored(self, rows: Sequence[int], logits: FloatArray) -> ScoredSlices:
         references = tuple(self.slices.references[n] for n in rows)
@@ -212,6 +226,11 @@ class Fitter:
             for row, values in zip(scored.references, scored.logits.round(6), strict=True)
         )
         write_rows(self.out / _LOGITS, ["path", "slice", *names], rows)
+
+
+def rows_are(config: TrainConfig) -> str:
+    """What a network of this kind learns from, in a word."""
+    return "volumes" if is_of_exams(config.model) else "slices"
 
 
 def check_ensemble(config: TrainConfig, plan: SplitPlan) -> None:

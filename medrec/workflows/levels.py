@@ -14,6 +14,7 @@ from medrec.calibration.folds import FEWEST_PATIENTS
 from medrec.calibration.joint import JointSamples, fit_joint_calibration
 from medrec.calibration.operating_point import Population, Target, fit_operating_point
 from medrec.calibration.selection import held_out_log_loss
+from medrec.config.model import is_of_exams
 from medrec.domain.finding import Label
 from medrec.workflows.scored import group_of
 
@@ -50,11 +51,14 @@ def to_level_samples(
 ) -> dict[tuple[Label, Level], Samples]:
     """Rows of both levels; of images alone where there are no exams to calibrate on.
 
-    An exam is the films of a patient, or a run of slices where substacks are asked for, or else a
-    whole volume; `references` are the rows of the manifest, some of which may speak of whole
-    volumes. A package holds a level for all its labels or for none, so exams are left out where one
-    label lacks two patients of either class.
+    Networks of whole exams have that level alone. For the others, an exam is the films of a
+    patient, or a run of slices where substacks are asked for, or else a whole volume; `references`
+    are the rows of the manifest, some of which may speak of whole volumes. A package holds a level
+    for all its labels or for none, so exams are left out where one label lacks two patients of
+    either class.
     """
+    if is_of_exams(config.model):
+        return {(label, "exam"): scored.samples(label) for label in scored.labels}
     references = tuple(references)
     exams = {
         label: _exams(scored, label, config, pooling, references=references, rng=rng)

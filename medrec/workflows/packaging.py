@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medrec.config.ensemble import FoldsEnsemble, SeedsEnsemble
+from medrec.config.model import is_of_exams
 from medrec.config.selection import RulesConfig, resolve_rules
 from medrec.config.training import ManifestData
 from medrec.errors import ConfigError
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from medrec.data.splits import SplitPlan
     from medrec.workflows.levels import FittedLevels
 
+_FEWEST_SLICES = 2
+"""Of a volume for networks of volumes: a film is none."""
+
 
 def to_manifest(
     config: TrainConfig,
@@ -36,7 +40,9 @@ def to_manifest(
     places = [place.split for place in plan.assignment.values()]
     tested = sum(split == "test" for split in places)
     scope, card = config.scope, config.card
-    no_weights = {"weights": {"kind": "none"}, "pooling": pooling.model_dump()}
+    no_weights: dict[str, object] = {"weights": {"kind": "none"}}
+    if not is_of_exams(config.model):
+        no_weights["pooling"] = pooling.model_dump()
     return PackageManifest(
         name=config.name,
         version=config.version,
@@ -50,6 +56,7 @@ def to_manifest(
             view_position=scope.view_position or [],
             for_processing=scope.for_processing or "refuse",
             dimensionality=scope.dimensionality,
+            minimum_slices=_FEWEST_SLICES if is_of_exams(config.model) else 1,
         ),
         domain=scope.domain,
         lesions=scope.lesions,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medrec.config.evaluation import EvaluateConfig
+from medrec.config.model import pooling_of
 from medrec.config.screening import ScreenConfig
 from medrec.config.training import TrainConfig
 from medrec.domain.finding import CasePrediction, Label
@@ -127,7 +128,7 @@ def _run_figures(
     references: Sequence[Reference],
 ) -> list[CardFigure]:
     """The exam level on runs of slices, cut from test patients as for calibration."""
-    cutting, pooling = config.calibration.substacks, package.manifest.model.pooling
+    cutting, pooling = config.calibration.substacks, pooling_of(package.manifest.model)
     labels = [Label(label) for label in config.labels]
     scored = lay_beside_truth(predictions, references, labels)
     figures: list[CardFigure] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from medrec.config.base import read_config
+from medrec.config.model import is_of_exams, pooling_of
 from medrec.config.training import TrainConfig
-from medrec.data.build import build_references, build_splits
+from medrec.data.build import build_cache, build_references, build_splits
 from medrec.data.dataset import SliceDataset, prepare_slices
 from medrec.data.exclusive import settle_exclusive
 from medrec.data.leakage import check_leakage
 from medrec.data.manifest import write_manifest
 from medrec.data.splits import SplitPlan
+from medrec.data.volumes import VolumeDataset, prepare_volumes
 from medrec.domain.finding import Label
 from medrec.domain.reference import Reference, Split
 from medrec.errors import OutputError
@@ -24,7 +27,11 @@ from medrec.inference.device import pick_device
 from medrec.io.build import build_rules
 from medrec.package.card import NO_EXAM_LEVEL, CardFigures, render_card
 from medrec.package.package import ModelPackage, seal_package
-from medrec.preprocess.build import build_preprocessor
+from medrec.preprocess.build import (
+    build_any_preprocessor,
+    build_preprocessor,
+    check_augment,
+)
 from medrec.workflows.command import to_command
 from medrec.workflows.fitting import Fitter, Say, check_ensemble
 from medrec.workflows.levels import FittedLevels, choose_pooling, fit_levels, to_level_samples
@@ -46,6 +53,11 @@ from medrec.workflows.versions import digest_of_fit, versions
 if TYPE_CHECKING:
     from medrec.config.model import PoolingConfig
     from medrec.workflows.scored import ScoredSlices
+
+_CACHE = "cache"
+
+
+Prepared = SliceDataset | VolumeDataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +90,9 @@ def train(
         MedrecError: A config, data, splits, weights or output folder that can't be used; patients
             or pictures shared between splits; too few patients.
     """
-    path, out, say = Path(config), Path(out), say or _silent
+    path, out, say, stages = Path(config), Path(out), say or _silent, Stages()
     asked = with_rules(read_config(path, TrainConfig, overrides=overrides), path.parent)
+    check_augment(asked.augment)
     license_text = read_license(asked, path.parent)
     references, root = build_references(asked.data, labels=asked.labels, folder=path.parent)
     references = settle_exclusive(
@@ -89,19 +102,22 @@ def train(
     check_ensemble(asked, plan)
     prepare_output(out, resume=resume)
     _begin(out, asked)
-    stages = Stages()
-    run = _Run(asked, root, out, pick_device(device))
+    run = _Run(asked, root, out, pick_device(device), _cache_folder(asked, path.parent, out), say)
     with stages("prepare"):
         slices = run.prepare(references, plan)
-    say(f"{len(slices)} slices of {len(plan.assignment)} patients, {slices.blank} blank left out")
+    say(f"{_count(slices)} of {len(plan.assignment)} patients")
     with stages("fit"):
         scored = Fitter(asked, slices, plan, out, run.device, resume=resume, say=say).fit()
     with stages("calibrate"):
         fitted, pooling = run.calibrate(scored, references)
     model = out / "model"
-    digest = digest_of_pictures(slices.digests())
     manifest = to_manifest(
-        asked, fitted, pooling=pooling, plan=plan, data_digest=digest, device=run.device
+        asked,
+        fitted,
+        pooling=pooling,
+        plan=plan,
+        data_digest=digest_of_pictures(slices.digests()),
+        device=run.device,
     )
     write_unsealed(model, manifest, fitted, license_text)
     with stages("test"):
@@ -118,6 +134,7 @@ def train(
     figures = CardFigures(test.figures, to_command(path, asked, overrides), test.notes)
     card = render_card(manifest, fitted.calibrations, fitted.operating_points, figures)
     package = seal_package(model, card)
+    shutil.rmtree(out / _CACHE, ignore_errors=True)  # of use to this run alone
     _finish(out, asked, {"device": run.device, "seconds": stages.seconds, "digest": package.digest})
     return TrainResult(package, test)
 
@@ -130,16 +147,13 @@ class _Run:
     root: Path
     out: Path
     device: str
+    cache: Path
+    say: Say
 
-    def prepare(self, references: Sequence[Reference], plan: SplitPlan) -> SliceDataset:
-        """Prepare all slices once, check the splits on them, write the manifest with its splits."""
-        slices = prepare_slices(
-            references,
-            root=self.root,
-            prepare=build_preprocessor(self.config.preprocess),
-            rules=build_rules(rules_of(self.config)),
-            labels=[Label(label) for label in self.config.labels],
-        )
+    def prepare(self, references: Sequence[Reference], plan: SplitPlan) -> Prepared:
+        """Prepare all scans once, check the splits on them, write the manifest with its splits."""
+        volumes = is_of_exams(self.config.model)
+        slices = self._volumes(references) if volumes else self._slices(references)
         check_leakage(slices.references, plan, digests=slices.digests())
         placed = [
             replace(row, split=plan.place_of(row).split)
@@ -148,12 +162,33 @@ class _Run:
         write_manifest(self.out / "manifest.csv", placed)
         return slices
 
+    def _slices(self, references: Sequence[Reference]) -> SliceDataset:
+        config, rules = self.config, rules_of(self.config)
+        prepare = build_preprocessor(config.preprocess)
+        return prepare_slices(
+            references,
+            root=self.root,
+            prepare=prepare,
+            rules=build_rules(rules),
+            cache=build_cache(config.cache, prepare, folder=self.cache, rules=rules, say=self.say),
+            labels=[Label(label) for label in config.labels],
+        )
+
+    def _volumes(self, references: Sequence[Reference]) -> VolumeDataset:
+        return prepare_volumes(
+            references,
+            root=self.root,
+            prepare=build_any_preprocessor(self.config.preprocess, self.config.model),
+            rules=build_rules(rules_of(self.config)),
+            labels=[Label(label) for label in self.config.labels],
+        )
+
     def calibrate(
         self, scored: ScoredSlices, references: Sequence[Reference]
     ) -> tuple[FittedLevels, PoolingConfig]:
         """Choose the pooling, fit calibrators and thresholds on logits that are out of fold."""
         config, primary = self.config, Label(self.config.primary_label)
-        pooling, cutting = config.model.pooling, config.calibration.substacks
+        pooling, cutting = pooling_of(config.model), config.calibration.substacks
         if cutting is not None:
             pooling = choose_pooling(scored, cutting, pooling, primary=primary, seed=config.seed)
         rng = np.random.default_rng(config.seed)
@@ -170,6 +205,18 @@ class _Run:
             exclusive=scored.exclusive,
         )
         return fitted, pooling
+
+
+def _count(prepared: Prepared) -> str:
+    if isinstance(prepared, VolumeDataset):
+        return f"{len(prepared)} volumes"
+    return f"{len(prepared)} slices ({prepared.blank} blank left out)"
+
+
+def _cache_folder(config: TrainConfig, beside: Path, out: Path) -> Path:
+    """A folder that the config names, relative to it; else one of the run's own."""
+    named = config.cache and config.cache.folder
+    return beside / named if named else out / _CACHE
 
 
 def _silent(_: str) -> None:

@@ -56,5 +56,10 @@ def digest_of(config: BaseModel, *, without: Without | None = None) -> str:
 
 
 def digest_of_fit(config: TrainConfig) -> str:
-    """Digest of what shaped the weights: not the words of the card, nor where the data lay."""
-    return digest_of(config, without={"card": True, "data": {"root": True}})
+    """Digest of what shaped the weights: not the words of the card, nor where data or cache lay."""
+    cache = config.cache
+    if cache is None or cache.dtype in {None, "float16"}:
+        without: Without = {"card": True, "data": {"root": True}, "cache": True}
+    else:
+        without = {"card": True, "data": {"root": True}, "cache": {"folder": True}}
+    return digest_of(config, without=without)

@@ -7,6 +7,7 @@ import torch
 from medrec.data.dataset import SliceDataset
 from medrec.domain.reference import Reference
 from medrec.models.classifiers import TimmClassifier
+from medrec.preprocess.augment_batch import BatchAugmenter
 from medrec.training.fit import FitData, fit_network
 from medrec.training.predict import predict_logits
 from medrec.training.settings import FitSettings
@@ -48,3 +49,22 @@ def test_a_network_trains_on_the_gpu(slices, tmp_path, precision):
 
     assert result.history[-1].loss < result.history[0].loss
     assert "cpu" == next(result.network.parameters()).device.type
+
+
+def test_batches_are_changed_on_the_gpu_as_on_the_cpu(slices):
+    images, seeds = slices.images.float(), torch.arange(64)
+    augment = BatchAugmenter(
+        64, flip_left_right=0.5, affine=0.8, rotate_degrees=15, scale=0.1, shift=0.1, shear=0.1,
+        gamma=0.5, gamma_range=(0.6, 1.6), intensity=0.5, intensity_scale=0.2, intensity_shift=0.1,
+    )  # fmt: skip
+
+    found = augment(images.cuda(), seeds.cuda())
+
+    assert torch.allclose(augment(images, seeds), found.cpu(), atol=1e-3)
+
+
+def test_noise_on_the_gpu_repeats(slices):
+    images, seeds = slices.images.float().cuda(), torch.arange(64).cuda()
+    augment = BatchAugmenter(64, noise=1.0, noise_std=0.1)
+
+    assert torch.equal(augment(images, seeds), augment(images, seeds))

@@ -258,7 +258,7 @@ def test_no_memory_for_the_heat_map_costs_the_map_alone(tmp_path, package, monke
     def explode(*_, **__):
         raise error
 
-    monkeypatch.setattr("medrec.inference.screener.gradcam", explode)
+    monkeypatch.setattr("medrec.inference.key_slice.gradcam", explode)
     add_nifti(tmp_path / "a.nii.gz")
 
     outcome = build_screener(package, ScreenConfig(), device="cpu")(only_case(tmp_path))

@@ -8,7 +8,7 @@ import pytest
 from medrec.domain.geometry import Geometry
 from medrec.domain.volume import Volume
 from medrec.errors import RefusedScanError
-from medrec.preprocess.pipeline import Preprocessor
+from medrec.preprocess.pipeline import ARITHMETIC, Preprocessor
 
 SHAPE_LPS = (50, 60, 14)
 SPACING_MM = (1.0, 1.0, 3.0)
@@ -211,3 +211,11 @@ def test_films_of_one_file_are_scaled_each_by_itself():
     first, second = Preprocessor(size_px=32)(volume).images
 
     assert np.allclose(first, second, atol=1e-5)
+
+
+def test_pixels_change_only_together_with_the_version_of_the_arithmetic():
+    """Whoever changes these figures raises ARITHMETIC: caches hold what older code prepared."""
+    images = Preprocessor(size_px=32)(stored(head())).images
+
+    figures = [float(value) for value in (images.mean(), images.std(), images[6, 0, 10, 12])]
+    assert (1, [0.3014, 0.303, 0.3064]) == (ARITHMETIC, pytest.approx(figures, abs=2e-4))

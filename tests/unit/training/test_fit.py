@@ -9,6 +9,7 @@ import torch
 
 from medrec.errors import DataSplitError
 from medrec.preprocess.augment import Augmenter
+from medrec.preprocess.augment_batch import BatchAugmenter
 from medrec.training.fit import FitData, fit_network
 from medrec.training.modules import ClassifierModule
 from medrec.training.predict import predict_logits
@@ -165,3 +166,17 @@ def test_reduced_precision_trains(network, slices, settings, tmp_path):
 
     assert all(torch.isfinite(tensor).all() for tensor in result.network.state_dict().values())
     assert torch.float32 == result.network.backbone.conv_stem.weight.dtype
+
+
+def test_changes_on_the_device_reach_the_network_and_repeat(slices, settings, network, tmp_path):
+    asked = replace(settings, augment_on="device")
+
+    def weights(name, change):
+        data = FitData(slices, watched=slices, augment_batch=change)
+        result = fit_network(network(), data, settings=asked, folder=tmp_path / name, device="cpu")
+        return torch.cat([value.flatten().float() for value in result.network.parameters()])
+
+    expected = weights("a", BatchAugmenter(32, noise=1.0, noise_std=0.2))
+
+    assert torch.equal(expected, weights("b", BatchAugmenter(32, noise=1.0, noise_std=0.2)))
+    assert not torch.equal(expected, weights("c", None))

@@ -6,7 +6,12 @@ import pytest
 import torch
 
 from medrec.preprocess.augment import Augmenter
-from medrec.training.sampling import EpochSampler, training_loader, watching_loader
+from medrec.training.sampling import (
+    EpochSampler,
+    augment_batch,
+    training_loader,
+    watching_loader,
+)
 
 NOISE = Augmenter(size_px=32, noise=1.0, noise_std=0.1)
 
@@ -92,3 +97,38 @@ def test_the_number_of_threads_is_given_back(slices, settings):
     batches(slices, settings)
 
     assert 2 == torch.get_num_threads()
+
+
+def test_seeds_for_the_device_depend_on_epoch_and_row_alone(slices, settings):
+    def seeds(epoch, **changes):
+        loader = training_loader(
+            slices, replace(settings, augment_on="device", **changes), augment=None
+        )
+        loader.sampler.set_epoch(epoch)
+        batches = list(loader)
+        by_sum = {
+            float(image.sum()): int(seed)
+            for images, _, seeds in batches
+            for image, seed in zip(images, seeds, strict=True)
+        }
+        return sorted(by_sum.items())
+
+    expected = seeds(1)
+
+    assert 24 == len({seed for _, seed in expected})
+    assert expected == seeds(1, batch_size=12)
+    assert expected != seeds(2)
+
+
+def test_a_batch_with_seeds_is_changed_and_one_without_is_not():
+    images, targets, seeds = torch.zeros(2, 1, 4, 4), torch.ones(2, 1), torch.tensor([5, 6])
+
+    def change(images, seeds):
+        return images + seeds.view(-1, 1, 1, 1)
+
+    changed, same = augment_batch((images, targets, seeds), change)
+
+    assert [5, 6] == changed[:, 0, 0, 0].tolist()
+    assert same is targets
+    assert images is augment_batch((images, targets), change)[0]
+    assert images is augment_batch((images, targets, seeds), None)[0]

@@ -16,7 +16,7 @@ def test_every_field_of_the_config_reaches_the_settings():
 
     fields = config.model_dump(exclude={"optimiser"}) | config.optimiser.model_dump() | {"seed": 7}
     assert all(getattr(built, name) == value for name, value in fields.items())
-    assert len(fields) == 11
+    assert len(fields) == 12
 
 
 def test_random_weights_depend_on_the_seed_alone():

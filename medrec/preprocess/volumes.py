@@ -1,0 +1,134 @@
+"""From a volume to the box of voxels that a 3D network sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from monai.data.meta_tensor import MetaTensor
+from monai.transforms.croppad.array import SpatialCrop, SpatialPad
+from monai.transforms.spatial.array import Orientation, Resize
+
+from medrec.domain.codes import ReasonCode
+from medrec.errors import RefusedScanError
+from medrec.preprocess.foreground import bounding_box, foreground_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from medrec.domain.volume import Float32Array, Volume
+
+_LABELS = (("L", "R"), ("P", "A"), ("I", "S"))
+_ROUND = 6
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeInput:
+    """The box that a network judges, and where it came from.
+
+    `voxels` is (1, D, H, W) float32: depth runs from feet to head, height from front to back, width
+    from the patient's right to the left. `to_source` is the (4, 4) float64 map from an index (d, h,
+    w, 1) to a stored one (i, j, k, 1); voxel centres are whole numbers in both.
+    """
+
+    voxels: torch.Tensor
+    to_source: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class VolumePreprocessor:
+    """Turn, scale, crop, resize and pad a volume; fields as in `Preprocessor`.
+
+    Args:
+        size: Depth, height and width of the box: one side is filled, the others are padded.
+        crop: `foreground` crops to the box of the body first.
+        lower: Percentile of the foreground that becomes 0.
+        upper: Percentile of the foreground that becomes 1.
+        clip: Cut values off at 0 and 1.
+        foreground_fraction: See `medrec.preprocess.foreground.foreground_of`.
+        crop_margin: Widens the box of the body, as a fraction of its longest side.
+    """
+
+    size: tuple[int, int, int]
+    crop: Literal["none", "foreground"] = "foreground"
+    lower: float = 1.0
+    upper: float = 99.0
+    clip: bool = True
+    foreground_fraction: float = 0.1
+    crop_margin: float = 0.0
+
+    def __call__(self, volume: Volume) -> VolumeInput:
+        """Prepare a volume.
+
+        Raises:
+            RefusedScanError: It holds values that are no numbers, or nothing but air.
+        """
+        if not np.isfinite(volume.voxels).all():
+            raise RefusedScanError(ReasonCode.NON_FINITE, "the image holds NaN or infinite values")
+        turned, to_stored, spacing = _turn(volume)
+        mask = foreground_of(turned, fraction=self.foreground_fraction)
+        if mask is None:
+            raise RefusedScanError(ReasonCode.BLANK_IMAGE, "the volume shows nothing but air")
+        box: Any = MetaTensor(
+            torch.from_numpy(self._scale(turned, mask))[None], affine=torch.from_numpy(to_stored)
+        )
+        low, high = self._box(mask)
+        cropped: Any = SpatialCrop(roi_start=low, roi_end=high)(box)
+        fitted: Any = SpatialPad(self.size, method="symmetric", mode="constant", value=0)(
+            self._resize(cropped, spacing)
+        )
+        return VolumeInput(fitted.as_tensor().contiguous(), fitted.affine.double().numpy())
+
+    def _scale(self, voxels: Float32Array, mask: NDArray[np.bool_]) -> Float32Array:
+        low, high = np.percentile(voxels[mask], (self.lower, self.upper))
+        if not high > low:  # a volume of two values: what is not air is white
+            return mask.astype(np.float32)
+        scaled = ((voxels - np.float32(low)) / np.float32(high - low)).astype(np.float32)
+        return np.clip(scaled, 0, 1, out=scaled) if self.clip else scaled
+
+    def _box(self, mask: NDArray[np.bool_]) -> tuple[list[int], list[int]]:
+        """Half-open box of the body along all three axes."""
+        if self.crop == "none":
+            return [0, 0, 0], list(mask.shape)
+        height, width = bounding_box(mask)
+        depth, _ = bounding_box(np.moveaxis(mask, 0, 1))
+        spans = (depth, height, width)
+        margin = round(self.crop_margin * max(high - low for low, high in spans))
+        lows = [max(low - margin, 0) for low, _ in spans]
+        pairs = zip(spans, mask.shape, strict=True)
+        return lows, [min(high + margin, length) for (_, high), length in pairs]
+
+    def _resize(self, box: Any, spacing: NDArray[np.float64]) -> Any:  # noqa: ANN401 (MetaTensor)
+        """Fit the box, in mm where known, into `size`: the tightest side fills it."""
+        sides = np.array(box.shape[1:]) * spacing
+        scale = float((np.array(self.size) / sides).min())
+        fitted = np.clip(np.rint(sides * scale).astype(int), 1, self.size)
+        shape = tuple(int(side) for side in fitted)
+        return Resize(shape, mode="trilinear", anti_aliasing=True)(box)
+
+
+def _turn(volume: Volume) -> tuple[Float32Array, NDArray[np.float64], NDArray[np.float64]]:
+    """Voxels (D, H, W), the (4, 4) map of their indices to stored ones, and spacing along D, H, W.
+
+    Without geometry the slices become the depth, and rows and columns stay as displayed.
+    """
+    if volume.geometry is None:
+        stored = [axis for axis in range(3) if axis != volume.slice_axis]
+        order = [volume.slice_axis, stored[1], stored[0]]
+        to_stored = np.eye(4)
+        to_stored[:3, :3] = np.eye(3)[:, order]
+        voxels = np.ascontiguousarray(volume.voxels[0].transpose(order))
+        return voxels, to_stored, np.ones(3)
+    # MONAI's affines are RAS+, as NIfTI's are; ours are LPS+.
+    source = MetaTensor(
+        torch.tensor(volume.voxels[:1]), affine=torch.from_numpy(volume.geometry.affine_ras)
+    )
+    turned: Any = Orientation(axcodes="LPS", labels=_LABELS)(source)
+    exact = np.linalg.solve(source.affine.numpy(), turned.affine.numpy())
+    to_stored = np.rint(exact).astype(np.float64)[:, [2, 1, 0, 3]]
+    # Rounded, so that headers which differ in the last bit give one size.
+    spacing = np.abs(to_stored[:3, :3]).T @ np.array(volume.geometry.spacing_mm)
+    voxels = np.ascontiguousarray(turned.as_tensor()[0].numpy().transpose(2, 1, 0))
+    return voxels, to_stored, spacing.round(_ROUND)
