@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from medrec.config.audit import AuditConfig
 from medrec.config.base import Schema
 from medrec.config.calibration import CalibrationConfig
 from medrec.config.data import Data as Data
@@ -96,4 +97,6 @@ class TrainConfig(Schema):
     model: ModelConfig = ModelConfig()
     fit: FitConfig = FitConfig()
     calibration: CalibrationConfig = CalibrationConfig()
+    audit: AuditConfig | None = None
+    """What may be overruled of the audit that runs before training; None nothing."""
     card: CardConfig

@@ -33,7 +33,6 @@ _FLIPS = ((1, 1), (-1, 1), (1, -1), (-1, -1))
 """Steps along rows and columns of the four pictures that mirrors make of one."""
 
 
-
 class Near(NamedTuple):
     """Rows of two pictures of different patients, and how alike they are, aligned (at most 1)."""
 
@@ -78,7 +77,7 @@ def find_near(
         patients: Whose each is.
         digests: Of the pixels, where known: identical pairs are left out, they are found already.
     """
-    codes = np.unique(np.asarray(patients, dtype=object).astype(str), return_inverse=True)[1]
+    codes = np.unique(np.array(patients, dtype=np.str_), return_inverse=True)[1]
     candidates = sorted(_candidates(thumbnails, codes))
     compared = candidates[:MOST_CANDIDATES]
     best: dict[tuple[int, int], float] = {}
@@ -155,10 +154,7 @@ def hash_pictures(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
     odd = 1 - 2 * (np.arange(_COEFFICIENTS) % 2)
     even = np.ones(_COEFFICIENTS)
     signs = np.stack(
-        [
-            np.outer(odd if down < 0 else even, odd if right < 0 else even)
-            for down, right in _FLIPS
-        ]
+        [np.outer(odd if down < 0 else even, odd if right < 0 else even) for down, right in _FLIPS]
     )
     flipped = (low[:, :, np.newaxis] * signs).reshape(len(thumbnails), 2, len(_FLIPS), -1)
     bits = flipped > np.median(flipped[..., 1:], axis=-1, keepdims=True)

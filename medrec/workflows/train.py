@@ -13,7 +13,6 @@ from medrec.config.base import read_config
 from medrec.config.training import TrainConfig
 from medrec.data.build import build_references, build_splits
 from medrec.data.dataset import SliceDataset, prepare_slices
-from medrec.data.leakage import check_leakage
 from medrec.data.manifest import write_manifest
 from medrec.data.splits import SplitPlan
 from medrec.domain.finding import Label
@@ -24,6 +23,7 @@ from medrec.io.build import build_rules
 from medrec.package.card import NO_EXAM_LEVEL, CardFigures, render_card
 from medrec.package.package import ModelPackage, seal_package
 from medrec.preprocess.build import build_preprocessor
+from medrec.workflows.auditing import audit_run, check_data, refuse_blocking
 from medrec.workflows.command import to_command
 from medrec.workflows.fitting import Fitter, Say
 from medrec.workflows.levels import FittedLevels, choose_pooling, fit_levels, to_level_samples
@@ -80,13 +80,21 @@ def train(
     asked = with_rules(read_config(path, TrainConfig, overrides=overrides), path.parent)
     license_text = read_license(asked, path.parent)
     references, root = build_references(asked.data, labels=asked.labels, folder=path.parent)
-    plan = build_splits(asked.splits, references, folder=path.parent)
+    plan = check_data(
+        references,
+        root=root,
+        labels=asked.labels,
+        where=str(path),
+        plan=lambda: build_splits(asked.splits, references, folder=path.parent),
+    )
     prepare_output(out, resume=resume)
     _begin(out, asked)
     stages = Stages()
     run = _Run(asked, root, out, pick_device(device))
     with stages("prepare"):
         slices = run.prepare(references, plan)
+    with stages("audit"):
+        audited = run.audit(slices, references, plan, say=say)
     say(f"{len(slices)} slices of {len(plan.assignment)} patients, {slices.blank} blank left out")
     with stages("fit"):
         scored = Fitter(asked, slices, plan, out, run.device, resume=resume, say=say).fit()
@@ -109,7 +117,7 @@ def train(
             out=out / "test",
             device=run.device,
         )
-    figures = CardFigures(test.figures, to_command(path, asked, overrides), test.notes)
+    figures = CardFigures(test.figures, to_command(path, asked, overrides), test.notes, audited)
     card = render_card(manifest, fitted.calibrations, fitted.operating_points, figures)
     package = seal_package(model, card)
     _finish(out, asked, {"device": run.device, "seconds": stages.seconds, "digest": package.digest})
@@ -126,7 +134,7 @@ class _Run:
     device: str
 
     def prepare(self, references: Sequence[Reference], plan: SplitPlan) -> SliceDataset:
-        """Prepare all slices once, check the splits on them, write the manifest with its splits."""
+        """Prepare all slices once, write the manifest with its splits."""
         slices = prepare_slices(
             references,
             root=self.root,
@@ -134,13 +142,28 @@ class _Run:
             rules=build_rules(rules_of(self.config)),
             labels=[Label(label) for label in self.config.labels],
         )
-        check_leakage(slices.references, plan, digests=slices.digests())
         placed = [
             replace(row, split=plan.place_of(row).split)
             for row in relocate(references, root=self.root, folder=self.out)
         ]
         write_manifest(self.out / "manifest.csv", placed)
         return slices
+
+    def audit(
+        self,
+        slices: SliceDataset,
+        references: Sequence[Reference],
+        plan: SplitPlan,
+        *,
+        say: Say,
+    ) -> tuple[str, ...]:
+        """Say what the audit found, stop on what leaks the test; returns lines for the card."""
+        asked = self.config.audit
+        report = audit_run(slices, references, plan, config=asked, root=self.root, out=self.out)
+        for line in report.lines():
+            say(line)
+        refuse_blocking(report, self.out)
+        return tuple(report.card_lines())
 
     def calibrate(
         self, scored: ScoredSlices, references: Sequence[Reference]

@@ -56,5 +56,5 @@ def digest_of(config: BaseModel, *, without: Without | None = None) -> str:
 
 
 def digest_of_fit(config: TrainConfig) -> str:
-    """Digest of what shaped the weights: not the words of the card, nor where the data lay."""
-    return digest_of(config, without={"card": True, "data": {"root": True}})
+    """Digest of what shaped the weights: not the card, what was overruled, where the data lay."""
+    return digest_of(config, without={"card": True, "audit": True, "data": {"root": True}})
