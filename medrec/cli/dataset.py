@@ -36,7 +36,7 @@ def masks(
 
 @imports.command("csv")
 @reports_errors
-def table(
+def table(  # noqa: PLR0913 (each is an option)
     source: Annotated[Path, typer.Argument(help="Table of the archive (CSV or TSV).")],
     out: Annotated[Path, typer.Option("--out", help="Manifest to write (CSV).")],
     path: Annotated[str, typer.Option("--path", help="Column of the scan's path.")],
