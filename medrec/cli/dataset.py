@@ -70,3 +70,25 @@ def table(  # noqa: PLR0913 (each is an option)
         split=split,
     )
     say(import_csv(source, out=out, mapping=mapping, root=root, same_patient=same_patient))
+
+
+@app.command("audit")
+@reports_errors
+def audit_command(
+    manifest: Annotated[Path, typer.Argument(help="Manifest of labelled scans.")],
+    splits: Annotated[Path | None, typer.Option("--splits", help="Frozen splits (CSV).")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the report.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Look for leaks, duplicates, imbalance and labels that metadata tell; 1 if any leaks."""
+    import json
+
+    from medrec.workflows.audit import audit
+
+    report = audit(manifest, splits=splits, out=out)
+    if as_json:
+        say(json.dumps(report.to_json(), indent=2))
+    for line in () if as_json else [*report.lines(), *(p.text for p in report.blocking)]:
+        say(line)
+    if report.blocking:
+        raise typer.Exit(1)

@@ -48,7 +48,7 @@ def audit_run(
     """
     asked = config or AuditConfig()
     pictures = describe_pictures(
-        _each(slices),
+        each_picture(slices),
         slices.references,
         digests=slices.digests(),
         names=name_rows(slices.references, references),
@@ -144,6 +144,7 @@ def name_rows(shown: Sequence[Reference], rows: Sequence[Reference]) -> list[str
     return [name(row) for row in shown]
 
 
-def _each(slices: SliceDataset) -> Iterator[NDArray[np.float32]]:
+def each_picture(slices: SliceDataset) -> Iterator[NDArray[np.float32]]:
+    """One prepared picture (size, size) after the other."""
     for row in range(len(slices)):
         yield slices.images[row, 0].float().numpy()
