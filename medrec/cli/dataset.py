@@ -32,3 +32,63 @@ def masks(
     from medrec.workflows.import_masks import import_masks
 
     say(import_masks(source, out=out, images=images, mask=mask, label=label, cases=cases))
+
+
+@imports.command("csv")
+@reports_errors
+def table(  # noqa: PLR0913 (each is an option)
+    source: Annotated[Path, typer.Argument(help="Table of the archive (CSV or TSV).")],
+    out: Annotated[Path, typer.Option("--out", help="Manifest to write (CSV).")],
+    path: Annotated[str, typer.Option("--path", help="Column of the scan's path.")],
+    patient: Annotated[str, typer.Option("--patient", help="Column of the patient.")],
+    label: Annotated[
+        list[str],
+        typer.Option("--label", help="NAME=COLUMN, NAME=COLUMN:VALUES or NAME=COLUMN>=NUMBER."),
+    ],
+    attribute: Annotated[
+        list[str], typer.Option("--attribute", help="What to keep beside, written like a label.")
+    ] = [],  # noqa: B006 (typer copies it)
+    mask: Annotated[str | None, typer.Option("--mask", help="Column of the mask's path.")] = None,
+    split: Annotated[str | None, typer.Option("--split", help="Column of the split.")] = None,
+    root: Annotated[
+        Path | None, typer.Option("--root", help="Where paths start; the table's folder if not.")
+    ] = None,
+    same_patient: Annotated[
+        list[str], typer.Option("--same-patient", help="A=B: two names of one patient.")
+    ] = [],  # noqa: B006 (typer copies it)
+) -> None:
+    """Label scans by the table that came with them: one row a line."""
+    from medrec.data.importers_table import ColumnMapping
+    from medrec.workflows.import_table import import_csv, to_pairs
+
+    mapping = ColumnMapping(
+        path=path,
+        patient=patient,
+        labels=to_pairs("--label", label),
+        attributes=to_pairs("--attribute", attribute),
+        mask=mask,
+        split=split,
+    )
+    say(import_csv(source, out=out, mapping=mapping, root=root, same_patient=same_patient))
+
+
+@app.command("audit")
+@reports_errors
+def audit_command(
+    manifest: Annotated[Path, typer.Argument(help="Manifest of labelled scans.")],
+    splits: Annotated[Path | None, typer.Option("--splits", help="Frozen splits (CSV).")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the report.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Look for leaks, duplicates, imbalance and labels that metadata tell; 1 if any leaks."""
+    import json
+
+    from medrec.workflows.audit import audit
+
+    report = audit(manifest, splits=splits, out=out)
+    if as_json:
+        say(json.dumps(report.to_json(), indent=2))
+    for line in () if as_json else [*report.lines(), *(p.text for p in report.blocking)]:
+        say(line)
+    if report.blocking:
+        raise typer.Exit(1)

@@ -8,48 +8,21 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from medrec.config.audit import AuditConfig
 from medrec.config.base import Schema
 from medrec.config.cache import CacheConfig
 from medrec.config.calibration import CalibrationConfig
+from medrec.config.data import Data as Data
+from medrec.config.data import ManifestData as ManifestData
+from medrec.config.data import MasksData as MasksData
+from medrec.config.data import TableData as TableData
 from medrec.config.ensemble import EnsembleConfig
 from medrec.config.exclusive import Groups, check_groups
 from medrec.config.model import ModelConfig, NetworkConfig, VolumeConfig, is_of_exams
 from medrec.config.preprocess import AugmentConfig, PreprocessConfig
-from medrec.config.selection import RulesSource
 from medrec.domain.modality import Modality, Sequence
 
 _SWIN_STEP = 32
-
-
-class ManifestData(Schema):
-    """Scans and labels that a manifest lists."""
-
-    kind: Literal["manifest"] = "manifest"
-    manifest: Path
-    rules: RulesSource | None = None
-    """Which series of a DICOM folder counts: a file of `kind: rules`. The package carries them."""
-
-
-class MasksData(Schema):
-    """NIfTI volumes, each with a mask on the same grid: a slice is positive where its mask is.
-
-    `root` is the folder of the archive. `images` is a glob below it. `mask` is a path relative to
-    the image's folder. The patient is the name of the image's folder.
-    """
-
-    kind: Literal["masks"]
-    root: Path | None = None
-    images: str
-    mask: str
-    label: str = "tumor"
-    """What the masks outline."""
-    cases: str | None = None
-    """A CSV below `root` with a `patient` column and attributes (site, sex, age)."""
-    get_it_from: str
-    """Where a person obtains the archive; printed when `root` is missing."""
-
-
-Data = Annotated[ManifestData | MasksData, Field(discriminator="kind")]
 
 
 class ScopeConfig(Schema):
@@ -143,6 +116,8 @@ class TrainConfig(Schema):
     """Several networks that answer with their mean logit. None: one network."""
     fit: FitConfig = FitConfig()
     calibration: CalibrationConfig = CalibrationConfig()
+    audit: AuditConfig | None = None
+    """What may be overruled of the audit that runs before training; None nothing."""
     card: CardConfig
 
     @model_validator(mode="after")

@@ -6,9 +6,10 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, assert_never
 
-from medrec.config.training import ManifestData, MasksData
+from medrec.config.data import ManifestData, MasksData, TableData
 from medrec.data.cache import PictureCache
 from medrec.data.importers import import_masks
+from medrec.data.importers_table import ColumnMapping, import_table
 from medrec.data.manifest import read_manifest
 from medrec.data.pack import PackFormat, PicturePack
 from medrec.data.splits import plan_splits, read_splits, write_splits
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from medrec.config.cache import CacheConfig
+    from medrec.config.data import Data
     from medrec.config.selection import RulesConfig
-    from medrec.config.training import Data, SplitConfig
+    from medrec.config.training import SplitConfig
     from medrec.data.splits import SplitPlan
     from medrec.domain.reference import Reference
     from medrec.preprocess.pipeline import Preprocessor
@@ -47,17 +49,41 @@ def build_references(
         case ManifestData(manifest=manifest):
             return read_manifest(folder / manifest, labels=labels), (folder / manifest).parent
         case MasksData():
-            root = folder / config.root if config.root else None
-            if root is None or not root.is_dir():
-                problem = f"set data.root to the archive's folder; get it from {config.get_it_from}"
-                raise ManifestError(str(root or "data.root"), [problem])
+            root = _root_of(config, folder)
             cases = root / config.cases if config.cases else None
             references = import_masks(
                 root, images=config.images, mask=config.mask, label=config.label, cases=cases
             )
             return references, root
+        case TableData():
+            root = _root_of(config, folder)
+            return _read_table(config, labels, root), root
         case _:
             assert_never(config)
+
+
+def _root_of(config: MasksData | TableData, folder: Path) -> Path:
+    root = folder / config.root if config.root else None
+    if root is None or not root.is_dir():
+        problem = f"set data.root to the archive's folder; get it from {config.get_it_from}"
+        raise ManifestError(str(root or "data.root"), [problem])
+    return root
+
+
+def _read_table(config: TableData, labels: Sequence[str], root: Path) -> list[Reference]:
+    absent = [f"label {name}: data.labels doesn't say how it is told" for name in labels
+              if name not in config.labels]  # fmt: skip
+    if absent:
+        raise ManifestError(config.table, absent)
+    mapping = ColumnMapping(
+        path=config.path,
+        patient=config.patient,
+        labels={name: config.labels[name] for name in labels},
+        attributes=config.attributes,
+        mask=config.mask,
+        split=config.split,
+    )
+    return import_table(root / config.table, mapping, root=root, same_patient=config.same_patient)
 
 
 def build_splits(

@@ -71,6 +71,10 @@ class SliceDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         known: list[int] = torch.isfinite(self.targets).any(dim=1).nonzero()[:, 0].tolist()
         return known
 
+    def picture(self, row: int) -> torch.Tensor:
+        """One prepared picture (size, size), for the audit."""
+        return self.images[row][0]
+
     def digests(self) -> tuple[str, ...]:
         """A digest of each prepared picture, for `medrec.data.leakage.check_leakage`."""
         return tuple(digest_of(self.images[row].numpy()) for row in range(len(self)))

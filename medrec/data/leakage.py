@@ -42,13 +42,13 @@ def check_leakage(
     if absent:
         message = f"{len(absent)} patients have no place in the splits"
         raise DataSplitError(message)
-    problems = _torn_patients(references, plan) + _shared_pictures(references, plan, digests or ())
+    problems = torn_patients(references, plan) + _shared_pictures(references, plan, digests or ())
     if problems:
         raise DataSplitError("\n".join(problems))
 
 
-def _torn_patients(references: Sequence[Reference], plan: SplitPlan) -> list[str]:
-    """Rows whose own split column contradicts the plan."""
+def torn_patients(references: Sequence[Reference], plan: SplitPlan) -> list[str]:
+    """What to say of rows whose own split column contradicts the plan."""
     torn = [
         number
         for number, row in enumerate(references)

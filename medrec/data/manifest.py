@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from medrec.data.table import read_table
 from medrec.domain.finding import Label
 from medrec.domain.reference import Reference, Split
 from medrec.errors import ManifestError
-from medrec.io.tables import unguard_text, write_rows
+from medrec.io.tables import write_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
+
+    from medrec.data.table import Row
 
 REQUIRED = ("path", "patient")
 OPTIONAL = ("case", "slice", "split", "unit", "mask", "boxes", "acquired")
@@ -32,13 +34,16 @@ def read_manifest(path: Path, *, labels: Sequence[str] | None = None) -> list[Re
     Raises:
         ManifestError: Every wrong row, by line and column; or a file that is no manifest.
     """
-    columns, rows, uneven = _read_rows(path)
+    if path.suffix == ".parquet":
+        raise ManifestError(str(path), ["Parquet is not supported yet: save it as CSV"])
+    table = read_table(path)
+    columns, rows = table.columns, table.rows
     found = tuple(labels) if labels is not None else _label_columns(columns, rows)
     problems = _wrong_columns(columns, found)
     reader = _RowReader(labels=found, problems=problems)
     references = [] if problems else [reader.read(row) for row in rows]
     _find_repeats(references, rows, problems)
-    problems += uneven
+    problems += table.uneven
     if not rows and not problems:
         problems.append("holds no rows")
     if problems:
@@ -62,21 +67,13 @@ def write_manifest(path: Path, references: Iterable[Reference]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
-    """One line of the file: its number and its cells by column."""
-
-    line: int
-    cells: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
 class _RowReader:
     """Read rows, noting all that is wrong with them in `problems`."""
 
     labels: tuple[str, ...]
     problems: list[str] = field(default_factory=list)
 
-    def read(self, row: _Row) -> Reference:
+    def read(self, row: Row) -> Reference:
         cells = row.cells
         for name in REQUIRED:
             if not cells[name]:
@@ -96,13 +93,13 @@ class _RowReader:
             attributes={name: cells[name] for name in cells if name in others and cells[name]},
         )
 
-    def _truth(self, row: _Row, name: str) -> bool | None:
+    def _truth(self, row: Row, name: str) -> bool | None:
         value = row.cells[name]
         if value not in _TRUTHS:
             self._refuse(row, name, "wanted 1, 0, or nothing where it is unknown")
         return _TRUTHS.get(value)
 
-    def _slice(self, row: _Row) -> int | None:
+    def _slice(self, row: Row) -> int | None:
         value = row.cells.get("slice", "")
         if not value:
             return None
@@ -111,7 +108,7 @@ class _RowReader:
         self._refuse(row, "slice", "wanted the number of a slice, 0 or more")
         return None
 
-    def _split(self, row: _Row) -> Split | None:
+    def _split(self, row: Row) -> Split | None:
         value = row.cells.get("split", "")
         if not value:
             return None
@@ -120,40 +117,11 @@ class _RowReader:
         self._refuse(row, "split", f"wanted {', '.join(Split)}, or nothing")
         return None
 
-    def _refuse(self, row: _Row, column: str, wanted: str) -> None:
+    def _refuse(self, row: Row, column: str, wanted: str) -> None:
         self.problems.append(f"line {row.line}, column {column}: {row.cells[column]!r}; {wanted}")
 
 
-def _read_rows(path: Path) -> tuple[tuple[str, ...], list[_Row], list[str]]:
-    """The columns, the rows that have a cell for each, and what is wrong with the others."""
-    if path.suffix == ".parquet":
-        raise ManifestError(str(path), ["Parquet is not supported yet: save it as CSV"])
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            columns = tuple(name.strip() for name in next(reader, []))
-            lines = [(reader.line_num, cells) for cells in reader if any(cells)]
-    except OSError as error:
-        raise ManifestError(str(path), [f"can't be read: {error.strerror}"]) from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ManifestError(str(path), [f"is not a CSV file in UTF-8: {error}"]) from error
-    problems = [
-        f"line {number}: {len(cells)} cells, but the first line names {len(columns)} columns"
-        for number, cells in lines
-        if len(cells) != len(columns)
-    ]
-    rows = [
-        _Row(
-            number,
-            {name: unguard_text(cell.strip()) for name, cell in zip(columns, cells, strict=True)},
-        )
-        for number, cells in lines
-        if len(cells) == len(columns)
-    ]
-    return columns, rows, problems
-
-
-def _label_columns(columns: Sequence[str], rows: Sequence[_Row]) -> tuple[str, ...]:
+def _label_columns(columns: Sequence[str], rows: Sequence[Row]) -> tuple[str, ...]:
     def is_label(name: str) -> bool:
         values = {row.cells[name] for row in rows}
         return values <= set(_TRUTHS) and bool(values - {""})
@@ -171,7 +139,7 @@ def _wrong_columns(columns: Sequence[str], labels: Sequence[str]) -> list[str]:
 
 
 def _find_repeats(
-    references: Sequence[Reference], rows: Sequence[_Row], problems: list[str]
+    references: Sequence[Reference], rows: Sequence[Row], problems: list[str]
 ) -> None:
     first: dict[tuple[str, int | None], int] = {}
     for reference, row in zip(references, rows, strict=False):

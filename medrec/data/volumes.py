@@ -73,6 +73,12 @@ class VolumeDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         known: list[int] = torch.isfinite(self.targets).any(dim=1).nonzero()[:, 0].tolist()
         return known
 
+    def picture(self, row: int) -> torch.Tensor:
+        """The middle slice of a volume (H, W), for the audit."""
+        item = self.items[row]
+        stack = item[:, 0] if item.shape[1] == 1 else item[0]  # slices (N, 1, H, W), else a box
+        return stack[len(stack) // 2]
+
     def digests(self) -> tuple[str, ...]:
         """A digest of each prepared volume, for `medrec.data.leakage.check_leakage`."""
         return tuple(digest_of(item.numpy()) for item in self.items)

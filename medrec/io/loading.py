@@ -14,8 +14,8 @@ from medrec.io.decoding_worker import shared_worker
 from medrec.io.discover import FoundFile, sniff
 from medrec.io.header import read_header
 from medrec.io.index import open_index
-from medrec.io.nifti import load_nifti_mask
-from medrec.io.raster import load_raster_mask
+from medrec.io.nifti import load_nifti_mask, read_nifti_grid
+from medrec.io.raster import load_raster_mask, read_raster_shape
 from medrec.io.selection import only_series
 from medrec.io.stamp import check_unchanged
 
@@ -78,6 +78,27 @@ def load_mask(path: Path) -> tuple[NDArray[np.bool_], Geometry | None]:
                 return load_raster_mask(path), None
             case _:
                 raise RefusedScanError(ReasonCode.NOT_AN_IMAGE, "a mask is NIfTI or PNG")
+
+
+def read_grid(path: Path) -> tuple[tuple[int, int, int], Geometry | None] | None:
+    """The stored shape (I, J, K) and place of a NIfTI, PNG or JPEG file, from its header alone.
+
+    None for other formats and for folders.
+
+    Raises:
+        RefusedScanError: Its header can't be used.
+        FailedScanError: The file can't be opened now (`io`).
+    """
+    if path.is_dir():
+        return None
+    with io_errors():
+        match sniff(path):
+            case FileFormat.NIFTI:
+                return read_nifti_grid(path)
+            case FileFormat.RASTER:
+                return read_raster_shape(path), None
+            case _:
+                return None
 
 
 def _only_series(index: ScanIndex, rules: Rules | None) -> Series:

@@ -126,6 +126,18 @@ def load_nifti_mask(path: Path) -> tuple[NDArray[np.bool_], Geometry | None]:
         return mask, _geometry_of(image)
 
 
+def read_nifti_grid(path: Path) -> tuple[tuple[int, int, int], Geometry | None]:
+    """The shape (I, J, K) and the place of a volume, from its header alone.
+
+    Raises:
+        RefusedScanError: As `read_nifti_header`.
+        OSError: The file can't be opened.
+    """
+    with _opened(path) as image:
+        _check_header(image, path)
+        return _shape_of(image), _geometry_of(image)
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """A nibabel image over an open file, whatever its name, and our errors for nibabel's."""

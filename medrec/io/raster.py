@@ -86,6 +86,17 @@ def load_raster_mask(path: Path) -> NDArray[np.bool_]:
         return np.ascontiguousarray((_to_grey(image) > 0).T[:, :, np.newaxis])
 
 
+def read_raster_shape(path: Path) -> tuple[int, int, int]:
+    """The columns and rows of a picture, and 1, without decoding it.
+
+    Raises:
+        RefusedScanError: As `read_raster_header`.
+        OSError: The file can't be opened.
+    """
+    with _opened(path) as image:
+        return image.width, image.height, 1
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """An opened picture of bearable size, and our errors for Pillow's."""

@@ -35,6 +35,8 @@ class CardFigures:
     figures: tuple[CardFigure, ...]
     command: str
     notes: tuple[str, ...] = ()
+    audit: tuple[str, ...] = ()
+    """What the audit of the training data found, one sentence a line."""
 
 
 def render_card(
@@ -49,6 +51,7 @@ def render_card(
         _scope(manifest),
         _bullets("Limits", manifest.card.limits),
         _training(manifest),
+        *([_bullets("Audit of the training data", figures.audit)] if figures.audit else []),
         _figures(figures),
         _calibrations(calibrations),
         _points(operating_points),

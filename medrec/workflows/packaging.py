@@ -6,10 +6,10 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medrec.config.data import ManifestData
 from medrec.config.ensemble import FoldsEnsemble, SeedsEnsemble
 from medrec.config.model import is_of_exams
 from medrec.config.selection import RulesConfig, resolve_rules
-from medrec.config.training import ManifestData
 from medrec.errors import ConfigError
 from medrec.package.contract import Card, InputContract, PackageManifest, TrainingFacts
 from medrec.package.package import write_package

@@ -16,7 +16,6 @@ from medrec.config.training import TrainConfig
 from medrec.data.build import build_cache, build_references, build_splits
 from medrec.data.dataset import SliceDataset, prepare_slices
 from medrec.data.exclusive import settle_exclusive
-from medrec.data.leakage import check_leakage
 from medrec.data.manifest import write_manifest
 from medrec.data.splits import SplitPlan
 from medrec.data.volumes import VolumeDataset, prepare_volumes
@@ -32,6 +31,7 @@ from medrec.preprocess.build import (
     build_preprocessor,
     check_augment,
 )
+from medrec.workflows.auditing import audit_run, check_data, refuse_blocking
 from medrec.workflows.command import to_command
 from medrec.workflows.fitting import Fitter, Say, check_ensemble
 from medrec.workflows.levels import FittedLevels, choose_pooling, fit_levels, to_level_samples
@@ -98,13 +98,21 @@ def train(
     references = settle_exclusive(
         references, to_groups(asked.exclusive), where=f"{path.name}, data"
     )
-    plan = build_splits(asked.splits, references, folder=path.parent)
+    plan = check_data(
+        references,
+        root=root,
+        labels=asked.labels,
+        where=str(path),
+        plan=lambda: build_splits(asked.splits, references, folder=path.parent),
+    )
     check_ensemble(asked, plan)
     prepare_output(out, resume=resume)
     _begin(out, asked)
     run = _Run(asked, root, out, pick_device(device), _cache_folder(asked, path.parent, out), say)
     with stages("prepare"):
         slices = run.prepare(references, plan)
+    with stages("audit"):
+        audited = run.audit(slices, references, plan)
     say(f"{_count(slices)} of {len(plan.assignment)} patients")
     with stages("fit"):
         scored = Fitter(asked, slices, plan, out, run.device, resume=resume, say=say).fit()
@@ -131,7 +139,7 @@ def train(
             out=out / "test",
             device=run.device,
         )
-    figures = CardFigures(test.figures, to_command(path, asked, overrides), test.notes)
+    figures = CardFigures(test.figures, to_command(path, asked, overrides), test.notes, audited)
     card = render_card(manifest, fitted.calibrations, fitted.operating_points, figures)
     package = seal_package(model, card)
     shutil.rmtree(out / _CACHE, ignore_errors=True)  # of use to this run alone
@@ -151,10 +159,9 @@ class _Run:
     say: Say
 
     def prepare(self, references: Sequence[Reference], plan: SplitPlan) -> Prepared:
-        """Prepare all scans once, check the splits on them, write the manifest with its splits."""
+        """Prepare all scans once, write the manifest with its splits."""
         volumes = is_of_exams(self.config.model)
         slices = self._volumes(references) if volumes else self._slices(references)
-        check_leakage(slices.references, plan, digests=slices.digests())
         placed = [
             replace(row, split=plan.place_of(row).split)
             for row in relocate(references, root=self.root, folder=self.out)
@@ -182,6 +189,17 @@ class _Run:
             rules=build_rules(rules_of(self.config)),
             labels=[Label(label) for label in self.config.labels],
         )
+
+    def audit(
+        self, slices: Prepared, references: Sequence[Reference], plan: SplitPlan
+    ) -> tuple[str, ...]:
+        """Say what the audit found, stop on what leaks the test; returns lines for the card."""
+        asked = self.config.audit
+        report = audit_run(slices, references, plan, config=asked, root=self.root, out=self.out)
+        for line in report.lines():
+            self.say(line)
+        refuse_blocking(report, self.out)
+        return tuple(report.card_lines())
 
     def calibrate(
         self, scored: ScoredSlices, references: Sequence[Reference]

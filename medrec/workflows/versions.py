@@ -56,10 +56,14 @@ def digest_of(config: BaseModel, *, without: Without | None = None) -> str:
 
 
 def digest_of_fit(config: TrainConfig) -> str:
-    """Digest of what shaped the weights: not the words of the card, nor where data or cache lay."""
+    """Digest of what shaped the weights.
+
+    Not the words of the card, nor what was overruled of the audit, nor where data or cache lay.
+    """
     cache = config.cache
+    without: Without = {"card": True, "audit": True, "data": {"root": True}}
     if cache is None or cache.dtype in {None, "float16"}:
-        without: Without = {"card": True, "data": {"root": True}, "cache": True}
+        without |= {"cache": True}
     else:
-        without = {"card": True, "data": {"root": True}, "cache": {"folder": True}}
+        without |= {"cache": {"folder": True}}
     return digest_of(config, without=without)

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import torch
 
+from medrec.config.data import MasksData
 from medrec.config.model import ModelConfig, NoWeights
 from medrec.config.preprocess import AugmentConfig, PreprocessConfig
-from medrec.config.training import FitConfig, MasksData, OptimiserConfig, SplitConfig
+from medrec.config.training import FitConfig, OptimiserConfig, SplitConfig
 from medrec.data.build import build_references, build_splits
 from medrec.data.dataset import prepare_slices
 from medrec.data.leakage import check_leakage
