@@ -11,7 +11,11 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from medrec.training.balance import row_weights
+
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from medrec.data.dataset import SliceDataset
     from medrec.training.settings import FitSettings
 
@@ -27,12 +31,18 @@ class Draw(NamedTuple):
 
 
 class EpochSampler(Sampler[Draw]):
-    """Every row once an epoch, in an order that seed and epoch fix."""
+    """Every row once an epoch, in an order that seed and epoch fix.
 
-    def __init__(self, rows: Sequence[int], *, seed: int) -> None:
+    With `weights` (N,), as many rows are drawn with replacement, each with its chance.
+    """
+
+    def __init__(
+        self, rows: Sequence[int], *, seed: int, weights: NDArray[np.float64] | None = None
+    ) -> None:
         super().__init__()
         self._rows = np.asarray(rows)
         self._seed = seed
+        self._weights = weights
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -43,7 +53,11 @@ class EpochSampler(Sampler[Draw]):
         return len(self._rows)
 
     def __iter__(self) -> Iterator[Draw]:
-        order = np.random.default_rng([self._seed, self._epoch]).permutation(self._rows)
+        rng = np.random.default_rng([self._seed, self._epoch])
+        if self._weights is None:
+            order = rng.permutation(self._rows)
+        else:
+            order = rng.choice(self._rows, size=len(self._rows), p=self._weights)
         return (Draw(int(row), self._epoch) for row in order)
 
 
@@ -75,7 +89,7 @@ def training_loader(
     rows = slices.known_rows()
     return DataLoader(
         DrawnSlices(slices, augment, settings.seed),
-        sampler=EpochSampler(rows, seed=settings.seed),
+        sampler=EpochSampler(rows, seed=settings.seed, weights=_weights(slices, rows, settings)),
         batch_size=min(settings.batch_size, len(rows)),
         drop_last=True,
         num_workers=settings.workers,
@@ -87,6 +101,15 @@ def training_loader(
 def watching_loader(slices: SliceDataset, *, batch_size: int) -> DataLoader[Batch]:
     """Feed all rows in order, unchanged."""
     return DataLoader(slices, batch_size=batch_size, shuffle=False)
+
+
+def _weights(
+    slices: SliceDataset, rows: Sequence[int], settings: FitSettings
+) -> NDArray[np.float64] | None:
+    if settings.sampler in {None, "uniform"}:
+        return None
+    patients = [slices.references[row].resampling_unit for row in rows]
+    return row_weights(slices.targets[list(rows)].numpy(), patients, settings.sampler)
 
 
 @contextmanager
