@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import lightning.pytorch as pl
-from timm.optim import param_groups_layer_decay
+from timm.optim import param_groups_layer_decay  # type: ignore[attr-defined]
 
 if TYPE_CHECKING:
     from lightning.pytorch.trainer.trainer import Trainer
