@@ -34,6 +34,12 @@ class PreprocessConfig(Schema):
     """Foreground lies above this fraction of the way from the 0.5th to the 99.5th percentile."""
     crop_margin: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     """Widens the crop on each side by this fraction of its longer side."""
+    polarity: Literal["dark_air"] | None = None
+    """`dark_air`: a film with bright air is inverted, with a note. For body parts that leave most
+    of the edge to air, as a breast does and a chest doesn't. None: films are taken as stored."""
+    background: Literal["black"] | None = None
+    """`black`: on a film, all beside the largest connected piece of foreground becomes black: side
+    markers, view labels, stickers. None: it stays."""
 
 
 class AugmentConfig(Schema):

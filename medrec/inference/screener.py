@@ -145,7 +145,7 @@ class Screener:
         volume = load_volume(series)
         check_volume(volume, contract)
         logits = self._predictor(volume)
-        return _Scored(series, volume, logits, (*assumed, *volume.notes))
+        return _Scored(series, volume, logits, (*assumed, *volume.notes, *logits.inputs.notes))
 
     def _prediction(
         self, case: Case, scored: Sequence[_Scored], best: _Scored, provenance: Provenance

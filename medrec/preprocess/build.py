@@ -22,6 +22,8 @@ def build_preprocessor(config: PreprocessConfig) -> Preprocessor:
         blank_fraction=config.blank_fraction,
         foreground_fraction=config.foreground_fraction,
         crop_margin=config.crop_margin,
+        polarity=config.polarity,
+        background=config.background,
     )
 
 

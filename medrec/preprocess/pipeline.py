@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from monai.transforms.croppad.array import SpatialCrop, SpatialPad
 from monai.transforms.spatial.array import Resize
 
-from medrec.domain.codes import ReasonCode
+from medrec.domain.codes import Note, NoteCode, ReasonCode
 from medrec.errors import RefusedScanError
 from medrec.preprocess.adapters import SliceStack, from_pictures, to_pictures, to_stack
+from medrec.preprocess.films import has_bright_air, invert, largest_body
 from medrec.preprocess.foreground import bounding_box, foreground_of
 
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from medrec.domain.volume import Float32Array, Volume
+
+_POLARITY_NORMALISED = Note(
+    NoteCode.POLARITY_NORMALISED, "the air of the film was bright: it was inverted"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,12 +35,14 @@ class ModelInput:
     of each picture; blank slices are left out. They stand in anatomical order, so that the same
     scan gives the same input however its axes were stored: the indices may fall. `to_source` is the
     (3, 3) float64 map from an input pixel (x, y, 1) to a pixel of the source slice, x along the
-    earlier stored axis and y along the later one; pixel centres are whole numbers in both.
+    earlier stored axis and y along the later one; pixel centres are whole numbers in both. `notes`
+    say what was changed beyond that.
     """
 
     images: torch.Tensor
     slices: tuple[int, ...]
     to_source: NDArray[np.float64]
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,8 @@ class Preprocessor:
         blank_fraction: A slice with a smaller share of foreground is left out.
         foreground_fraction: See `medrec.preprocess.foreground.foreground_of`.
         crop_margin: Widens the box on each side, as a fraction of its longer side.
+        polarity: `dark_air` inverts films whose air is bright.
+        background: `black` blackens all of a film but its largest piece of foreground.
     """
 
     size_px: int
@@ -64,6 +73,8 @@ class Preprocessor:
     blank_fraction: float = 0.01
     foreground_fraction: float = 0.1
     crop_margin: float = 0.0
+    polarity: Literal["dark_air"] | None = None
+    background: Literal["black"] | None = None
 
     def __call__(self, volume: Volume) -> ModelInput:
         """Prepare a volume.
@@ -75,14 +86,31 @@ class Preprocessor:
             raise RefusedScanError(ReasonCode.NON_FINITE, "the image holds NaN or infinite values")
         stack = to_stack(volume)
         voxels = stack.voxels
-        groups = [slice(None)] if volume.geometry else [slice(n, n + 1) for n in range(len(voxels))]
+        if volume.geometry:
+            return self._frame(stack, *self._scale(voxels))
         scaled, mask = np.zeros_like(voxels), np.zeros(voxels.shape, dtype=bool)
-        for group in groups:
-            scaled[group], mask[group] = self._scale(voxels[group])
-        return self._frame(stack, scaled, mask)
+        inverted = [n for n, film in enumerate(voxels) if self._has_wrong_polarity(film)]
+        for n, film in enumerate(voxels):
+            scaled[n], mask[n] = self._scale_film(invert(film) if n in inverted else film)
+        notes = (_POLARITY_NORMALISED,) if inverted else ()
+        return replace(self._frame(stack, scaled, mask), notes=notes)
 
-    def _scale(self, voxels: Float32Array) -> tuple[Float32Array, NDArray[np.bool_]]:
-        mask = foreground_of(voxels, fraction=self.foreground_fraction)
+    def _has_wrong_polarity(self, film: Float32Array) -> bool:
+        return self.polarity == "dark_air" and has_bright_air(film)
+
+    def _scale_film(self, film: Float32Array) -> tuple[Float32Array, NDArray[np.bool_]]:
+        mask = foreground_of(film, fraction=self.foreground_fraction)
+        if mask is None or self.background is None:
+            return self._scale(film)
+        body = largest_body(mask)
+        scaled, _ = self._scale(film, body & mask)
+        return np.where(body, scaled, np.float32(0)), body
+
+    def _scale(
+        self, voxels: Float32Array, body: NDArray[np.bool_] | None = None
+    ) -> tuple[Float32Array, NDArray[np.bool_]]:
+        """Map percentiles of the foreground (`body` where it is known) to 0 and 1."""
+        mask = foreground_of(voxels, fraction=self.foreground_fraction) if body is None else body
         if mask is None:
             return np.zeros_like(voxels), np.zeros(voxels.shape, dtype=bool)
         low, high = np.percentile(voxels[mask], (self.lower, self.upper))
