@@ -1,5 +1,8 @@
 """What a fit may be asked for beside its schedule."""
 
+import multiprocessing
+import os
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -50,26 +53,26 @@ def test_nan_that_persists_stops_the_fit(network, slices, settings, tmp_path):
         fit(network(), FitData(broken), replace(settings, epochs=9, batch_size=3), tmp_path)
 
 
-class CutError(RuntimeError):
-    pass
-
-
-def test_a_cut_fit_with_every_option_resumes_exactly(
+def test_a_fit_killed_in_mid_epoch_with_every_option_resumes_exactly(
     network, slices, settings, tmp_path, monkeypatch
 ):
     settings = replace(settings, **EVERYTHING)
     expected = fit(network(), FitData(slices), settings, tmp_path / "uncut").network
     step = ClassifierModule.training_step
 
-    def cut(module, batch, number):
+    def killed(module, batch, number):
         if module.current_epoch == 2 and number == 3:
-            raise CutError
+            os.kill(os.getpid(), signal.SIGKILL)
         return step(module, batch, number)
 
     with monkeypatch.context() as patched:
-        patched.setattr(ClassifierModule, "training_step", cut)
-        with pytest.raises(CutError):
-            fit(network(), FitData(slices), settings, tmp_path / "cut")
+        patched.setattr(ClassifierModule, "training_step", killed)
+        child = multiprocessing.get_context("fork").Process(
+            target=fit, args=(network(), FitData(slices), settings, tmp_path / "cut")
+        )
+        child.start()
+        child.join(60)
+    assert -signal.SIGKILL == child.exitcode
     found = fit(network(seed=9), FitData(slices), settings, tmp_path / "cut", resume=True).network
 
     pairs = zip(expected.state_dict().values(), found.state_dict().values(), strict=True)
