@@ -61,6 +61,10 @@ class DataSplitError(MedrecError):
     """Splits that share patients or pixels, or that can't be made from so few patients."""
 
 
+class TrainingError(MedrecError):
+    """A fit that can't go on: steps without a finite gradient, settings that the device lacks."""
+
+
 class PackageError(MedrecError):
     """A model package that is foreign, changed or incomplete."""
 

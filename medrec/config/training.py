@@ -61,12 +61,25 @@ class OptimiserConfig(Schema):
     gradient_clip: Annotated[float, Field(ge=0)] = 1.0
 
 
+class EarlyStopConfig(Schema):
+    """End a fit when the watched log-loss no longer falls; needs a tune split."""
+
+    patience: Annotated[int, Field(ge=1)] = 5
+    min_delta: Annotated[float, Field(ge=0)] = 0.0
+
+
+class UnfreezeConfig(Schema):
+    """Let the last layer learn alone first; the backbone and its statistics wait."""
+
+    head_epochs: Annotated[int, Field(ge=1)] = 1
+
+
 class FitConfig(Schema):
     """The schedule of one fit."""
 
     epochs: Annotated[int, Field(ge=1)] = 6
     batch_size: Annotated[int, Field(ge=1)] = 32
-    precision: Literal["32", "bf16"] = "32"
+    precision: Literal["32", "bf16", "fp16"] = "32"
     workers: Annotated[int, Field(ge=0)] = 0
     augment_on: Literal["worker", "device"] | None = None
     """`device`: flips, affine changes, contrast and noise are made for whole batches where the
@@ -75,6 +88,25 @@ class FitConfig(Schema):
     positive_weight_cap: Annotated[float, Field(ge=1)] = 1.0
     """The positive class weighs as much as the negative one, but never more than this."""
     optimiser: OptimiserConfig = OptimiserConfig()
+    accumulate: Annotated[int, Field(ge=1)] | None = None
+    """Batches whose gradients make one step. None: 1."""
+    sampler: (
+        Literal["uniform", "class_balanced", "patient_balanced", "class_and_patient_balanced"]
+        | None
+    ) = None
+    """What is drawn equally often, with replacement. None or uniform: every row once an epoch."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Each layer learns this many times as fast as the one above it. None: all alike."""
+    unfreeze: UnfreezeConfig | None = None
+    """None: all weights learn from the first epoch."""
+    mixup: Annotated[float, Field(gt=0)] | None = None
+    """Alpha of mixup's Beta distribution. None: no mixup."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Pull targets towards 0.5 by half of this. None: targets as they are."""
+    early_stop: EarlyStopConfig | None = None
+    """None: the schedule is fixed. Refused when cross-fitting, where nothing may be chosen."""
+    compile: bool | None = None
+    """Compile the network by torch.compile. None or false: as it is."""
 
 
 class CardConfig(Schema):
@@ -130,6 +162,12 @@ class TrainConfig(Schema):
     @model_validator(mode="after")
     def _groups_are_of_labels(self) -> TrainConfig:
         check_groups(self.labels, self.exclusive)
+        if self.exclusive and self.fit.label_smoothing:
+            message = (
+                "fit.label_smoothing: moves each class of an exclusive group towards 0.5, so that "
+                "they no longer sum to 1; leave it out"
+            )
+            raise ValueError(message)
         if self.exclusive and (self.calibration.substacks or self.scope.exam_level_surrogate):
             message = (
                 "exclusive: runs of slices (calibration.substacks) stand in for exams with and "

@@ -20,8 +20,14 @@ if TYPE_CHECKING:
 
 def build_settings(config: FitConfig, *, seed: int) -> FitSettings:
     """Flatten the schedule and the optimiser."""
+    stop = config.early_stop
     return FitSettings(
-        seed=seed, **config.model_dump(exclude={"optimiser"}), **config.optimiser.model_dump()
+        seed=seed,
+        head_epochs=config.unfreeze.head_epochs if config.unfreeze else None,
+        early_stop_patience=stop.patience if stop else None,
+        early_stop_min_delta=stop.min_delta if stop else 0.0,
+        **config.model_dump(exclude={"optimiser", "unfreeze", "early_stop"}),
+        **config.optimiser.model_dump(),
     )
 
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import logging
-import sys
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 
 from medrec.errors import DataSplitError
-from medrec.training.ema import build_ema
 from medrec.training.losses import positive_weights
-from medrec.training.modules import WATCHED_LOSS, ClassifierModule, EpochRecord
+from medrec.training.modules import ClassifierModule, EpochRecord
+from medrec.training.optimiser import FrozenBackbone
 from medrec.training.sampling import training_loader, watching_loader
+from medrec.training.trainer import BEST, LAST, build_trainer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,9 +29,6 @@ if TYPE_CHECKING:
     from medrec.training.sampling import Augment, AugmentBatch
     from medrec.training.settings import FitSettings
 
-_LAST = "last"
-_BEST = "best"
-_PRECISIONS: Any = {"32": "32-true", "bf16": "bf16-mixed"}
 _PREFIX = "network."
 
 
@@ -87,9 +82,10 @@ def fit_network(
 
     Raises:
         DataSplitError: No row with a known label to learn from, or no rows to choose the best by.
+        TrainingError: Settings that the device lacks; steps whose gradient is no number, lastingly.
     """
     _check(data)
-    last = folder / f"{_LAST}.ckpt"
+    last = folder / f"{LAST}.ckpt"
     module = ClassifierModule(
         network,
         settings,
@@ -100,7 +96,13 @@ def fit_network(
         exclusive=data.exclusive,
     )
     with _quietly(), torch.random.fork_rng():
-        trainer = _build_trainer(settings, folder, device=device, choose_best=data.choose_best)
+        trainer = build_trainer(
+            settings,
+            folder,
+            device=device,
+            choose_best=data.choose_best,
+            callbacks=[FrozenBackbone(settings.head_epochs)] if settings.head_epochs else [],
+        )
         trainer.fit(
             module,
             training_loader(data.train, settings, augment=data.augment),
@@ -108,7 +110,7 @@ def fit_network(
             ckpt_path=str(last) if resume and last.exists() else None,
             weights_only=True,  # our own file, and still nothing but tensors and plain values
         )
-    chosen = folder / f"{_BEST}.ckpt" if data.choose_best else last
+    chosen = folder / f"{BEST}.ckpt" if data.choose_best else last
     epoch = _take_weights(network, chosen)
     return FitResult(network=network.cpu().eval(), history=tuple(module.history), epoch=epoch)
 
@@ -120,45 +122,6 @@ def _check(data: FitData) -> None:
     if data.choose_best and not (data.watched and data.watched.known_rows()):
         message = "the best epoch is chosen on the tune split, which has no row with a known label"
         raise DataSplitError(message)
-
-
-def _build_trainer(
-    settings: FitSettings, folder: Path, *, device: str, choose_best: bool
-) -> pl.Trainer:
-    name, _, index = device.partition(":")
-    callbacks: list[pl.Callback] = [build_ema(settings.ema_decay), _checkpoints(folder)]
-    if choose_best:
-        callbacks.append(_checkpoints(folder, choose_best=True))
-    is_watched = sys.stderr.isatty()
-    if is_watched:
-        callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
-    return pl.Trainer(
-        accelerator={"cuda": "gpu"}.get(name, name),
-        devices=[int(index)] if index else 1,
-        precision=_PRECISIONS[settings.precision],
-        max_epochs=settings.epochs,
-        gradient_clip_val=settings.gradient_clip or None,
-        deterministic="warn",
-        callbacks=callbacks,
-        default_root_dir=folder,
-        logger=False,
-        num_sanity_val_steps=0,
-        enable_model_summary=False,
-        enable_progress_bar=is_watched,
-    )
-
-
-def _checkpoints(folder: Path, *, choose_best: bool = False) -> ModelCheckpoint:
-    """Write the state after every epoch, or the best of all by the watched log-loss."""
-    return ModelCheckpoint(
-        dirpath=folder,
-        filename=_BEST if choose_best else _LAST,
-        monitor=WATCHED_LOSS if choose_best else None,
-        mode="min",
-        save_top_k=1,
-        enable_version_counter=False,
-        save_on_train_epoch_end=True,
-    )
 
 
 def _take_weights(network: nn.Module, checkpoint: Path) -> int:

@@ -13,7 +13,10 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from medrec.evaluation.discrimination import auroc
 from medrec.training.losses import classifier_loss
+from medrec.training.mixing import mix_batch, smooth_targets
+from medrec.training.optimiser import parameter_groups
 from medrec.training.sampling import augment_batch
+from medrec.training.trainer import WATCHED_LOSS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
     from medrec.training.sampling import AugmentBatch, Batch
     from medrec.training.settings import FitSettings
 
-WATCHED_LOSS = "watched_loss"
 _HISTORY = "medrec_history"
 _SEED_STEP = 1_000_003
 
@@ -59,6 +61,8 @@ class ClassifierModule(pl.LightningModule):
         super().__init__()
         self._exclusive = exclusive
         self.network = network
+        if settings.compile:
+            network.compile()  # in place: names in the state stay
         self.history: list[EpochRecord] = []
         self._settings = settings
         self._augment_batch = augment_batch
@@ -74,11 +78,12 @@ class ClassifierModule(pl.LightningModule):
         """Begin the mean loss of the epoch anew."""
         self._losses.clear()
 
-    def training_step(self, batch: Batch, _: int) -> torch.Tensor:
+    def training_step(self, batch: Batch, number: int) -> torch.Tensor:
         """Loss of one batch."""
         # Dropout's numbers depend on the step alone: a resumed fit goes on as if it was never cut.
-        torch.manual_seed(self._settings.seed * _SEED_STEP + self.global_step)
-        images, targets = batch
+        seed = self._settings.seed * _SEED_STEP + self._drawn(number)
+        torch.manual_seed(seed)
+        images, targets = self._mixed(batch, seed)
         weight = self._positive_weight
         assert isinstance(weight, torch.Tensor)  # noqa: S101 (a buffer, which nn.Module types as either)
         logits = self.network(images).logits
@@ -86,6 +91,20 @@ class ClassifierModule(pl.LightningModule):
         self._losses.append(loss.detach())
         self.log("loss", loss, prog_bar=True, on_step=True, on_epoch=False)
         return loss
+
+    def _drawn(self, number: int) -> int:
+        """Steps so far; with accumulation, batches, each of which needs numbers of its own."""
+        if (self._settings.accumulate or 1) == 1:
+            return self.global_step
+        return self.current_epoch * int(self.trainer.num_training_batches) + number
+
+    def _mixed(self, batch: Batch, seed: int) -> Batch:
+        images, targets = batch
+        if self._settings.label_smoothing:
+            targets = smooth_targets(targets, self._settings.label_smoothing)
+        if self._settings.mixup:
+            images, targets = mix_batch(images, targets, alpha=self._settings.mixup, seed=seed)
+        return images, targets
 
     def on_validation_epoch_start(self) -> None:
         """Forget what was watched before."""
@@ -104,7 +123,7 @@ class ClassifierModule(pl.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Close the epoch's record."""
-        record = EpochRecord(epoch=self.current_epoch, loss=float(torch.stack(self._losses).mean()))
+        record = EpochRecord(epoch=self.current_epoch, loss=_finite_mean(self._losses))
         if self._watched:
             logits, targets = self._all_watched()
             record = EpochRecord(
@@ -116,15 +135,9 @@ class ClassifierModule(pl.LightningModule):
         self.history.append(record)
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 (Lightning's own type is a union of dicts)
-        """AdamW, warm-up and cosine by step; biases and norms don't decay."""
-        matrices = [p for p in self.network.parameters() if p.ndim > 1]
-        vectors = [p for p in self.network.parameters() if p.ndim <= 1]
+        """AdamW, warm-up and cosine by step."""
         optimiser = torch.optim.AdamW(
-            [
-                {"params": matrices, "weight_decay": self._settings.weight_decay},
-                {"params": vectors, "weight_decay": 0.0},
-            ],
-            lr=self._settings.learning_rate,
+            parameter_groups(self.network, self._settings), lr=self._settings.learning_rate
         )
         steps = int(self.trainer.estimated_stepping_batches)
         warmup = self._settings.warmup_fraction
@@ -159,6 +172,12 @@ def learning_rate_factor(step: int, steps: int, *, warmup: float) -> float:
     if step < rise:
         return (step + 1) / rise
     return (1 + cos(pi * min((step - rise) / max(steps - rise, 1), 1))) / 2
+
+
+def _finite_mean(losses: list[torch.Tensor]) -> float:
+    """Mean of the losses of steps that were not skipped; NaN if all were."""
+    all_losses = torch.stack(losses)
+    return float(all_losses[torch.isfinite(all_losses)].mean())
 
 
 def _mean_auroc(logits: np.ndarray, targets: np.ndarray) -> float | None:

@@ -11,7 +11,11 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from medrec.training.balance import row_weights
+
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from medrec.data.dataset import SliceDataset
     from medrec.data.volumes import VolumeDataset
     from medrec.training.settings import FitSettings
@@ -34,12 +38,18 @@ class Draw(NamedTuple):
 
 
 class EpochSampler(Sampler[Draw]):
-    """Every row once an epoch, in an order that seed and epoch fix."""
+    """Every row once an epoch, in an order that seed and epoch fix.
 
-    def __init__(self, rows: Sequence[int], *, seed: int) -> None:
+    With `weights` (N,), as many rows are drawn with replacement, each with its chance.
+    """
+
+    def __init__(
+        self, rows: Sequence[int], *, seed: int, weights: NDArray[np.float64] | None = None
+    ) -> None:
         super().__init__()
         self._rows = np.asarray(rows)
         self._seed = seed
+        self._weights = weights
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -50,7 +60,11 @@ class EpochSampler(Sampler[Draw]):
         return len(self._rows)
 
     def __iter__(self) -> Iterator[Draw]:
-        order = np.random.default_rng([self._seed, self._epoch]).permutation(self._rows)
+        rng = np.random.default_rng([self._seed, self._epoch])
+        if self._weights is None:
+            order = rng.permutation(self._rows)
+        else:
+            order = rng.choice(self._rows, size=len(self._rows), p=self._weights)
         return (Draw(int(row), self._epoch) for row in order)
 
 
@@ -91,7 +105,7 @@ def training_loader(
     rows = slices.known_rows()
     return DataLoader(
         DrawnSlices(slices, augment, settings.seed, is_seeded=settings.augment_on == "device"),
-        sampler=EpochSampler(rows, seed=settings.seed),
+        sampler=EpochSampler(rows, seed=settings.seed, weights=_weights(slices, rows, settings)),
         batch_size=min(settings.batch_size, len(rows)),
         drop_last=True,
         num_workers=settings.workers,
@@ -109,6 +123,15 @@ def augment_batch(batch: Batch, change: AugmentBatch | None) -> Batch:
     """Images, changed where they lie, and targets: of a batch as the training loader feeds it."""
     images, targets, *seeds = batch
     return (change(images, seeds[0]) if change and seeds else images), targets
+
+
+def _weights(
+    slices: SliceDataset | VolumeDataset, rows: Sequence[int], settings: FitSettings
+) -> NDArray[np.float64] | None:
+    if settings.sampler in {None, "uniform"}:
+        return None
+    patients = [slices.references[row].resampling_unit for row in rows]
+    return row_weights(slices.targets[list(rows)].numpy(), patients, settings.sampler)
 
 
 @contextmanager

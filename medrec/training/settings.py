@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from medrec.training.balance import Balance
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +19,7 @@ class FitSettings:
     seed: int = 1
     epochs: int = 6
     batch_size: int = 32
-    precision: Literal["32", "bf16"] = "32"
+    precision: Literal["32", "bf16", "fp16"] = "32"
     workers: int = 0
     augment_on: Literal["worker", "device"] | None = None
     positive_weight_cap: float = 1.0
@@ -25,3 +28,12 @@ class FitSettings:
     warmup_fraction: float = 0.1
     ema_decay: float = 0.99
     gradient_clip: float = 1.0
+    accumulate: int | None = None
+    sampler: Balance | None = None
+    layer_decay: float | None = None
+    head_epochs: int | None = None
+    mixup: float | None = None
+    label_smoothing: float | None = None
+    early_stop_patience: int | None = None
+    early_stop_min_delta: float = 0.0
+    compile: bool | None = None

@@ -14,9 +14,10 @@ def test_every_field_of_the_config_reaches_the_settings():
 
     built = build_settings(config, seed=7)
 
-    fields = config.model_dump(exclude={"optimiser"}) | config.optimiser.model_dump() | {"seed": 7}
+    blocks = {"optimiser", "unfreeze", "early_stop"}
+    fields = config.model_dump(exclude=blocks) | config.optimiser.model_dump() | {"seed": 7}
     assert all(getattr(built, name) == value for name, value in fields.items())
-    assert len(fields) == 12
+    assert len(fields) == 18
 
 
 def test_random_weights_depend_on_the_seed_alone():

@@ -1,0 +1,110 @@
+"""Lightning's trainer for any module: callbacks, precision, checkpoints that resume exactly."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
+
+from medrec.errors import TrainingError
+from medrec.training.ema import build_ema
+from medrec.training.guard import SkipGuard
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from medrec.training.settings import FitSettings
+
+WATCHED_LOSS = "watched_loss"
+LAST = "last"
+BEST = "best"
+_PRECISIONS: Any = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+
+
+def build_trainer(
+    settings: FitSettings,
+    folder: Path,
+    *,
+    device: str,
+    choose_best: bool = False,
+    callbacks: Sequence[pl.Callback] = (),
+) -> pl.Trainer:
+    """Make the trainer of one fit; it knows nothing of what the module learns.
+
+    Args:
+        settings: Schedule, precision, averaging, accumulation.
+        folder: Holds last.ckpt (and best.ckpt).
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        choose_best: Keep the epoch with the lowest `watched_loss`, which the module logs.
+        callbacks: More of them, after those of every fit.
+
+    Raises:
+        TrainingError: Half precision (fp16) without a GPU; early stop where nothing is watched.
+    """
+    name, _, index = device.partition(":")
+    _check(settings, name, choose_best=choose_best)
+    guard = SkipGuard()
+    made: list[pl.Callback] = [
+        guard,
+        build_ema(settings.ema_decay, guard=guard),
+        _checkpoints(folder),
+    ]
+    if choose_best:
+        made.append(_checkpoints(folder, choose_best=True))
+    if settings.early_stop_patience is not None:
+        made.append(_early_stop(settings.early_stop_patience, settings.early_stop_min_delta))
+    is_watched = sys.stderr.isatty()
+    if is_watched:
+        made.append(RichProgressBar(console_kwargs={"stderr": True}))
+    return pl.Trainer(
+        accelerator={"cuda": "gpu"}.get(name, name),
+        devices=[int(index)] if index else 1,
+        precision=_PRECISIONS[settings.precision],
+        max_epochs=settings.epochs,
+        gradient_clip_val=settings.gradient_clip or None,
+        accumulate_grad_batches=settings.accumulate or 1,
+        deterministic="warn",
+        callbacks=[*made, *callbacks],
+        default_root_dir=folder,
+        logger=False,
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+        enable_progress_bar=is_watched,
+    )
+
+
+def _check(settings: FitSettings, device: str, *, choose_best: bool) -> None:
+    problems = []
+    has_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    if settings.precision == "fp16" and not has_gpu:
+        problems.append("fit.precision: fp16 needs a GPU; bf16 and 32 work on the CPU")
+    if settings.early_stop_patience is not None and not choose_best:
+        problems.append(
+            "fit.early_stop: only a tune split may end a fit; cross-fitting keeps a fixed schedule"
+        )
+    if problems:
+        message = "; ".join(problems)
+        raise TrainingError(message)
+
+
+def _early_stop(patience: int, min_delta: float) -> EarlyStopping:
+    return EarlyStopping(
+        WATCHED_LOSS, mode="min", patience=patience, min_delta=min_delta, check_finite=False
+    )
+
+
+def _checkpoints(folder: Path, *, choose_best: bool = False) -> ModelCheckpoint:
+    """Write the state after every epoch, or the best of all by the watched log-loss."""
+    return ModelCheckpoint(
+        dirpath=folder,
+        filename=BEST if choose_best else LAST,
+        monitor=WATCHED_LOSS if choose_best else None,
+        mode="min",
+        save_top_k=1,
+        enable_version_counter=False,
+        save_on_train_epoch_end=True,
+    )
