@@ -6,16 +6,22 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from medrec.config.model import ModelConfig
 from medrec.models.build import build_classifier
+from medrec.models.encoders import PictureEncoder
+from medrec.preprocess.build import build_augmenter
+from medrec.training.contrastive import Contrast
 from medrec.training.settings import FitSettings
+from medrec.training.views import Views
 
 if TYPE_CHECKING:
-    from medrec.config.model import ModelConfig
+    from medrec.config.pretraining import EncoderConfig, PretrainFitConfig, SimclrConfig
     from medrec.config.training import FitConfig
+    from medrec.data.dataset import SliceDataset
     from medrec.models.classifiers import TimmClassifier
 
 
-def build_settings(config: FitConfig, *, seed: int) -> FitSettings:
+def build_settings(config: FitConfig | PretrainFitConfig, *, seed: int) -> FitSettings:
     """Flatten the schedule and the optimiser."""
     return FitSettings(
         seed=seed, **config.model_dump(exclude={"optimiser"}), **config.optimiser.model_dump()
@@ -33,3 +39,24 @@ def build_network(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return build_classifier(config, label_count=label_count, size_px=size_px)
+
+
+def build_encoder(config: EncoderConfig, *, size_px: int, seed: int) -> PictureEncoder:
+    """Make a network without a last layer, with first weights.
+
+    Raises:
+        WeightsError: An unknown backbone, or weights that are missing, changed or don't fit.
+    """
+    model = ModelConfig(backbone=config.backbone, weights=config.weights, dropout=0.0)
+    return PictureEncoder(build_network(model, label_count=1, size_px=size_px, seed=seed))
+
+
+def build_task(config: SimclrConfig, slices: SliceDataset, *, size_px: int) -> Contrast:
+    """What a network learns without labels."""
+    augment = build_augmenter(config.augment, size_px=size_px)
+    return Contrast(
+        slices,
+        views=Views(size_px=size_px, smallest_crop=config.smallest_crop, augment=augment),
+        temperature=config.temperature,
+        projection=config.projection,
+    )

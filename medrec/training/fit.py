@@ -88,8 +88,8 @@ def fit_network(
         settings,
         positive_weight=positive_weights(data.train.targets, cap=settings.positive_weight_cap),
     )
-    with _quietly(), torch.random.fork_rng():
-        trainer = _build_trainer(settings, folder, device=device, choose_best=data.choose_best)
+    with quietly(), torch.random.fork_rng():
+        trainer = build_trainer(settings, folder, device=device, choose_best=data.choose_best)
         trainer.fit(
             module,
             training_loader(data.train, settings, augment=data.augment),
@@ -111,9 +111,10 @@ def _check(data: FitData) -> None:
         raise DataSplitError(message)
 
 
-def _build_trainer(
+def build_trainer(
     settings: FitSettings, folder: Path, *, device: str, choose_best: bool
 ) -> pl.Trainer:
+    """Lightning's loop: checkpoints into `folder` after every epoch, weights averaged."""
     name, _, index = device.partition(":")
     callbacks: list[pl.Callback] = [build_ema(settings.ema_decay), _checkpoints(folder)]
     if choose_best:
@@ -161,7 +162,7 @@ def _take_weights(network: TimmClassifier, checkpoint: Path) -> int:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Keep Lightning's advice from the terminal, and its global switches from the process."""
     logger = logging.getLogger("lightning.pytorch")
     level, deterministic = logger.level, torch.are_deterministic_algorithms_enabled()
