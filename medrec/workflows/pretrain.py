@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from matplotlib.figure import Figure
 from safetensors.torch import save_file
 
 from medrec.config.base import read_config
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 BACKBONE = "backbone.safetensors"
 _HISTORY = "history.json"
+_CURVE = "curve.png"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,6 @@ def _fit(
     encoder = build_encoder(config.model, size_px=size_px, seed=config.seed)
     history = pretrain_encoder(
         encoder,
-        slices,
         build_task(config.method, slices, size_px=size_px),
         settings=build_settings(config.fit, seed=config.seed),
         folder=out,
@@ -116,9 +117,27 @@ def _fit(
     )
     text = json.dumps([asdict(record) for record in history], indent=2)
     (out / _HISTORY).write_text(text + "\n", encoding="utf-8")
+    _draw_curve(history, out / _CURVE)
     save_file(encoder.backbone_state(), out / BACKBONE)
     (out / BACKBONE).chmod(0o644)  # as the other files: safetensors makes it for its owner alone
     return history
+
+
+def _draw_curve(history: Sequence[PretrainRecord], path: Path) -> None:
+    """Loss by epoch and, where views are matched, the share that was matched."""
+    figure = Figure(figsize=(6, 3.5), layout="constrained")
+    axes = figure.add_subplot()
+    epochs = [record.epoch + 1 for record in history]
+    axes.plot(epochs, [record.loss for record in history], "o-", color="tab:blue")
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("loss", color="tab:blue")
+    matched = [record.matched for record in history if record.matched is not None]
+    if len(matched) == len(history):
+        share = axes.twinx()
+        share.plot(epochs, matched, "s--", color="tab:orange")
+        share.set_ylim(0, 1)
+        share.set_ylabel("share of views matched", color="tab:orange")
+    figure.savefig(path, dpi=100)
 
 
 def _check_lightly() -> None:
