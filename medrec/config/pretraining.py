@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from medrec.config.base import Schema
 from medrec.config.model import PackageWeights, Weights
@@ -14,11 +14,22 @@ from medrec.config.training import Data, OptimiserConfig
 
 
 class EncoderConfig(Schema):
-    """The network that learns, and what it knows before."""
+    """The network of pictures that learns, and what it knows before."""
 
+    kind: Literal["picture"] = "picture"
     backbone: str = "tf_efficientnet_lite0"
     """Any name that `timm.list_models()` knows."""
     weights: Weights = PackageWeights()
+
+
+class VolumeEncoderConfig(Schema):
+    """The network of volumes that learns, from random weights."""
+
+    kind: Literal["volume"]
+    architecture: Literal["resnet10", "resnet18"] = "resnet10"
+    """MONAI's, as MedicalNet's."""
+    depth: Annotated[int, Field(ge=16, multiple_of=16)] = 32
+    """Slices of a volume: each stack is interpolated to this many."""
 
 
 class SimclrConfig(Schema):
@@ -32,6 +43,16 @@ class SimclrConfig(Schema):
     """A view shows at least this share of the picture's area."""
     augment: AugmentConfig = AugmentConfig()
     """Further random changes of each view: leave out what a radiologist wouldn't call the same."""
+
+
+class MaskedConfig(Schema):
+    """Patches of a volume are hidden; the network rebuilds them (SimMIM)."""
+
+    kind: Literal["masked"]
+    patch: Literal[4, 8, 16] = 8
+    """Edge of a patch, in voxels."""
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.6
+    """Share of the patches that is hidden."""
 
 
 class PretrainFitConfig(Schema):
@@ -58,6 +79,18 @@ class PretrainConfig(Schema):
     """Whose scans are opened: of `train` alone; also of those whom the splits don't name, where
     they name some; or of all, whatever the splits say."""
     preprocess: PreprocessConfig = PreprocessConfig()
-    model: EncoderConfig = EncoderConfig()
-    method: SimclrConfig = SimclrConfig()
+    model: Annotated[EncoderConfig | VolumeEncoderConfig, Field(discriminator="kind")] = (
+        EncoderConfig()
+    )
+    method: Annotated[SimclrConfig | MaskedConfig, Field(discriminator="kind")] = SimclrConfig()
     fit: PretrainFitConfig = PretrainFitConfig()
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> PretrainConfig:
+        if (self.method.kind == "masked") != (self.model.kind == "volume"):
+            message = "method masked learns with model.kind volume, simclr with model.kind picture"
+            raise ValueError(message)
+        if self.model.kind == "volume" and self.preprocess.size_px % 16:
+            message = "preprocess.size_px must be a multiple of 16 for volumes"
+            raise ValueError(message)
+        return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -11,8 +11,9 @@ from medrec.training.fit import build_trainer, quietly
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from medrec.models.encoders import PictureEncoder
+    from medrec.models.encoders import PictureEncoder, VolumeEncoder
     from medrec.training.contrastive import Contrast
+    from medrec.training.masked import Masking
     from medrec.training.self_supervised import PretrainRecord
     from medrec.training.settings import FitSettings
 
@@ -21,8 +22,8 @@ _PREFIX = "encoder."
 
 
 def pretrain_encoder(
-    encoder: PictureEncoder,
-    task: Contrast,
+    encoder: PictureEncoder | VolumeEncoder,
+    task: Contrast | Masking,
     *,
     settings: FitSettings,
     folder: Path,
@@ -45,7 +46,7 @@ def pretrain_encoder(
     last = folder / _LAST
     with quietly(), torch.random.fork_rng():
         torch.manual_seed(settings.seed)  # of the layers that are thrown away at the end
-        module = task.module(encoder, settings)
+        module: Any = task.module(encoder, settings)  # type: ignore[arg-type]  # as it was configured
         trainer = build_trainer(settings, folder, device=device, choose_best=False)
         trainer.fit(
             module,
@@ -57,4 +58,5 @@ def pretrain_encoder(
     state = {k: v for k, v in content["state_dict"].items() if k.startswith(_PREFIX)}
     encoder.load_state_dict({name.removeprefix(_PREFIX): value for name, value in state.items()})
     encoder.cpu().eval()
-    return tuple(module.history)
+    history: list[PretrainRecord] = module.history
+    return tuple(history)

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from safetensors.torch import save_file
 
 from medrec.config.base import read_config
-from medrec.config.pretraining import PretrainConfig
+from medrec.config.pretraining import EncoderConfig, PretrainConfig, VolumeEncoderConfig
 from medrec.data.build import build_unlabelled
 from medrec.data.dataset import SliceDataset, prepare_slices
 from medrec.errors import OutputError, UsageError
@@ -42,7 +42,8 @@ class PretrainResult:
 
     weights: Path
     sha256: str
-    backbone: str
+    network: str
+    """The lines of a training config that name the network."""
     history: tuple[PretrainRecord, ...]
 
     def summary_lines(self) -> list[str]:
@@ -54,7 +55,7 @@ class PretrainResult:
             f"epoch {last.epoch + 1}: loss {last.loss:.3f}{found}",
             "into the config of a training:",
             "model:",
-            f"  backbone: {self.backbone}",
+            f"  {self.network}",
             f"  weights: {weights}",
         ]
 
@@ -92,24 +93,24 @@ def pretrain(
     with stages("fit"):
         history = _fit(asked, slices, out, device=device, resume=resume)
     weights = out / BACKBONE
+    sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
     facts = {
         "patients": patients,
         "pictures": len(slices),
         "data_digest": digest_of_pictures(slices.digests()),
-        "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "sha256": sha256,
     }
     _write(out, asked, {"finished": True, "device": device, "seconds": stages.seconds, **facts})
-    return PretrainResult(weights, facts["sha256"], asked.model.backbone, history)
+    return PretrainResult(weights, sha256, _network(asked), history)
 
 
 def _fit(
     config: PretrainConfig, slices: SliceDataset, out: Path, *, device: str, resume: bool
 ) -> tuple[PretrainRecord, ...]:
-    size_px = config.preprocess.size_px
-    encoder = build_encoder(config.model, size_px=size_px, seed=config.seed)
+    encoder = build_encoder(config.model, size_px=config.preprocess.size_px, seed=config.seed)
     history = pretrain_encoder(
         encoder,
-        build_task(config.method, slices, size_px=size_px),
+        build_task(config, slices),
         settings=build_settings(config.fit, seed=config.seed),
         folder=out,
         device=device,
@@ -121,6 +122,14 @@ def _fit(
     save_file(encoder.backbone_state(), out / BACKBONE)
     (out / BACKBONE).chmod(0o644)  # as the other files: safetensors makes it for its owner alone
     return history
+
+
+def _network(config: PretrainConfig) -> str:
+    match config.model:
+        case EncoderConfig(backbone=backbone):
+            return f"backbone: {backbone}"
+        case VolumeEncoderConfig(architecture=architecture):
+            return f"kind: classifier_3d\n  architecture: {architecture}"
 
 
 def _draw_curve(history: Sequence[PretrainRecord], path: Path) -> None:

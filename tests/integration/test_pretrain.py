@@ -41,7 +41,7 @@ def config(tmp_path):
         "data": {"kind": "manifest", "manifest": "manifest.csv"},
         "splits": "splits.csv",
         "preprocess": {"size_px": 32},
-        "model": {"backbone": "test_efficientnet", "weights": {"kind": "none"}},
+        "model": {"kind": "picture", "backbone": "test_efficientnet", "weights": {"kind": "none"}},
         "method": {"kind": "simclr", "projection": 8},
         "fit": {"epochs": 1, "batch_size": 6},
     }
@@ -116,3 +116,17 @@ def test_nobody_is_opened_where_nobody_knows_who_is_held_out(config, tmp_path):
         medrec.pretrain(config, out=tmp_path / "run", overrides=["splits=null"])
 
     assert not (tmp_path / "run").exists()
+
+
+def test_masked_modelling_asks_for_a_network_of_volumes(config, tmp_path):
+    with pytest.raises(ConfigError, match=r"model\.kind volume"):
+        medrec.pretrain(config, out=tmp_path / "run", overrides=["method={kind: masked}"])
+
+
+def test_volumes_learn_by_masked_modelling(config, tmp_path):
+    changes = ["method={kind: masked}", "model={kind: volume, depth: 16}", "fit.batch_size=4"]
+
+    result = medrec.pretrain(config, out=tmp_path / "run", device="cpu", overrides=changes)
+
+    assert "architecture: resnet10" in "".join(result.summary_lines())
+    assert result.weights.stat().st_size > 0

@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from medrec.domain.reference import Reference
 from medrec.models.classifiers import TimmClassifier
-from medrec.models.encoders import PictureEncoder
+from medrec.models.encoders import PictureEncoder, VolumeEncoder
 from medrec.preprocess.augment import Augmenter
 from medrec.training.contrastive import Contrast, ContrastiveModule, share_matched
+from medrec.training.masked import MaskedModule, Masking, to_blocks
 from medrec.training.pretraining import pretrain_encoder
 from medrec.training.views import ViewPairs, Views
 
@@ -135,3 +137,44 @@ def test_a_view_is_matched_where_its_own_twin_lies_nearest():
 
     assert 1.0 == share_matched(first, 5 * first)
     assert 0.0 == share_matched(first, first.flip(0))
+
+
+def test_masked_modelling_takes_three_steps_in_3d_and_changes_the_encoder(settings, tmp_path):
+    volumes = torch.rand(6, 1, 16, 32, 32, generator=torch.Generator().manual_seed(1)).half()
+    torch.manual_seed(0)
+    network = VolumeEncoder("resnet10")
+    before = network.backbone_state()["layer4.0.conv1.weight"].clone()
+
+    history = pretrain_encoder(
+        network,
+        Masking(volumes, patch=8, share=0.6),
+        settings=replace(settings, epochs=1, batch_size=2),
+        folder=tmp_path,
+        device="cpu",
+    )
+
+    assert 1 == len(history)
+    assert history[0].matched is None
+    assert not torch.equal(before, network.backbone_state()["layer4.0.conv1.weight"])
+
+
+def test_only_hidden_voxels_are_judged_and_their_share_is_the_one_asked_for(settings):
+    module = MaskedModule(VolumeEncoder("resnet10"), settings, patch=8, share=0.5)
+    torch.manual_seed(0)
+    hidden = module._hide(torch.zeros(2, 1, 32, 32, 32))
+
+    assert 0.5 == float(hidden.float().mean())
+    assert (2, 1, 32, 32, 32) == tuple(hidden.shape)
+    assert hidden[0, 0, :8, :8, :8].unique().numel() == 1
+
+
+def test_the_pictures_of_one_file_become_one_volume_of_fixed_depth(slices):
+    paths = ["a.nii"] * 10 + ["b.nii"] * 14
+    files = replace(
+        slices, references=tuple(Reference(path=p, patient=p, labels={}) for p in paths)
+    )
+
+    blocks = to_blocks(files, depth=16)
+
+    assert (2, 1, 16, 32, 32) == tuple(blocks.shape)
+    assert torch.equal(to_blocks(files, depth=10)[0, 0], files.images[:10, 0])
