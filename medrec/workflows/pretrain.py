@@ -177,4 +177,6 @@ def _digest(config: PretrainConfig) -> str:
 
 def _write(out: Path, config: PretrainConfig, facts: dict[str, Any]) -> None:
     asked = {"config_digest": _digest(config), "config": config.model_dump(mode="json")}
-    write_run(out, {"verb": "pretrain", **facts, "versions": versions(), **asked})
+    write_run(
+        out, {"verb": "pretrain", **facts, "versions": versions() | versions(["lightly"]), **asked}
+    )
