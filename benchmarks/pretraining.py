@@ -1,4 +1,4 @@
-"""What pretraining without labels gives when a tenth of the patients have labels: run it twice.
+"""What pretraining without labels gives when a tenth of the patients have labels.
 
 Fits one classifier on each of five draws of labelled patients, from ImageNet weights and from
 ImageNet weights that went on learning by `medrec pretrain` on the patients of `train`, and compares
@@ -89,7 +89,7 @@ def main() -> None:
     (asked.out / "comparison.json").write_text(json.dumps(figures, indent=2) + "\n")
     print(json.dumps(figures, indent=2))
     if asked.figure:
-        draw(results, figures, asked.figure)
+        draw(figures, asked.figure)
 
 
 def read_archive(archive: Path) -> list[Reference]:
@@ -235,7 +235,7 @@ def compare(results: list[Scored]) -> dict[str, object]:
     }
 
 
-def draw(results: list[Scored], figures: dict, path: Path) -> None:
+def draw(figures: dict, path: Path) -> None:
     """One line a draw, and the mean difference."""
     mpl.use("svg")
     mpl.rcParams["svg.hashsalt"] = "medrec"
