@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from medrec.workflows.deidentify import deidentify
     from medrec.workflows.evaluate import evaluate
     from medrec.workflows.inspect import inspect
+    from medrec.workflows.pretrain import pretrain
     from medrec.workflows.report import report
     from medrec.workflows.screen import screen
     from medrec.workflows.train import train
@@ -27,6 +28,7 @@ __all__ = [
     "deidentify",
     "evaluate",
     "inspect",
+    "pretrain",
     "report",
     "screen",
     "train",

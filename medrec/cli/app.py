@@ -17,6 +17,7 @@ from medrec.cli import (
     evaluate,
     inspect,
     models,
+    pretrain,
     report,
     screen,
     train,
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.command("inspect")(reports_errors(inspect.command))
 app.command("screen")(reports_errors(screen.command))
 app.command("train")(reports_errors(train.command))
+app.command("pretrain")(reports_errors(pretrain.command))
 app.command("calibrate")(reports_errors(calibrate.command))
 app.command("evaluate")(reports_errors(evaluate.command))
 app.command("report")(reports_errors(report.command))

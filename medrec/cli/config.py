@@ -47,7 +47,8 @@ def validate(files: Annotated[list[Path], typer.Argument(help="Configs to check.
 @reports_errors
 def schema(
     kind: Annotated[
-        str | None, typer.Argument(help="train, screen, rules or evaluate; all if left out.")
+        str | None,
+        typer.Argument(help="train, pretrain, screen, rules or evaluate; all if left out."),
     ] = None,
 ) -> None:
     """Print the JSON schema of configs."""

@@ -12,7 +12,8 @@ from medrec.data.importers import import_masks
 from medrec.data.importers_table import ColumnMapping, import_table
 from medrec.data.manifest import read_manifest
 from medrec.data.pack import PackFormat, PicturePack
-from medrec.data.splits import plan_splits, read_splits, write_splits
+from medrec.data.splits import plan_splits, read_places, read_splits, write_splits
+from medrec.data.unlabelled import choose_unlabelled, list_volumes
 from medrec.errors import ConfigError, ManifestError
 from medrec.preprocess.pipeline import ARITHMETIC
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from medrec.config.selection import RulesConfig
     from medrec.config.training import SplitConfig
     from medrec.data.splits import SplitPlan
+    from medrec.data.unlabelled import Patients
     from medrec.domain.reference import Reference
     from medrec.preprocess.pipeline import Preprocessor
 
@@ -84,6 +86,25 @@ def _read_table(config: TableData, labels: Sequence[str], root: Path) -> list[Re
         split=config.split,
     )
     return import_table(root / config.table, mapping, root=root, same_patient=config.same_patient)
+
+
+def build_unlabelled(
+    config: Data, *, splits: Path | None, patients: Patients, folder: Path
+) -> tuple[list[Reference], Path]:
+    """Rows of the scans that may teach without labels, and the folder that their paths start from.
+
+    Raises:
+        ManifestError: The archive isn't here, or rows or splits that are wrong.
+        DataSplitError: Nobody knows who is held out, or nobody is left.
+    """
+    match config:
+        case MasksData(images=images, mask=mask):
+            root = _root_of(config, folder)
+            references = list_volumes(root, images, mask=mask)
+        case _:
+            references, root = build_references(config, labels=(), folder=folder)
+    places = read_places(folder / splits) if splits else None
+    return choose_unlabelled(references, places, patients=patients), root
 
 
 def build_splits(

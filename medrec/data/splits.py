@@ -176,6 +176,39 @@ def read_splits(path: Path, references: Iterable[Reference]) -> SplitPlan:
     Raises:
         ManifestError: Wrong rows, all listed by line; or patients that it doesn't place.
     """
+    plan, problems = _read_plan(path)
+    present = {row.patient for row in references}
+    absent = present - set(plan.assignment)
+    if absent:
+        problems.append(
+            f"{len(absent)} patients of the manifest are not in it: move the file away to plan "
+            "anew, or add them; never let a patient of the test train"
+        )
+    # Only the patients at hand count: a frozen file may place more.
+    problems += _unusable(plan, present) if plan.assignment else []
+    if problems:
+        raise ManifestError(str(path), problems)
+    return plan
+
+
+def read_places(path: Path) -> Mapping[str, Place]:
+    """Read where a frozen plan puts whom, whoever is at hand.
+
+    Raises:
+        ManifestError: Wrong rows, all listed by line.
+    """
+    plan, problems = _read_plan(path)
+    if problems:
+        raise ManifestError(str(path), problems)
+    return plan.assignment
+
+
+def _read_plan(path: Path) -> tuple[SplitPlan, list[str]]:
+    """The plan and what is wrong with it; an empty one where a row is wrong.
+
+    Raises:
+        ManifestError: It is no CSV, or one of other columns.
+    """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
@@ -186,22 +219,11 @@ def read_splits(path: Path, references: Iterable[Reference]) -> SplitPlan:
     if columns != _COLUMNS:
         raise ManifestError(str(path), [f"wanted the columns {', '.join(_COLUMNS)}"])
     problems = [problem for line, row in rows for problem in _wrong_row(line, row)]
-    is_readable = not problems
+    plan = _to_plan([] if problems else [row for _, row in rows])
     names = [row["patient"] for _, row in rows]
     if len(set(names)) < len(names):
         problems.append(f"{len(names) - len(set(names))} patients are named twice")
-    absent = {row.patient for row in references} - set(names)
-    if absent:
-        problems.append(
-            f"{len(absent)} patients of the manifest are not in it: move the file away to plan "
-            "anew, or add them; never let a patient of the test train"
-        )
-    plan = _to_plan([row for _, row in rows]) if is_readable else None
-    # Only the patients at hand count: a frozen file may place more.
-    problems += _unusable(plan, {row.patient for row in references}) if plan else []
-    if problems or plan is None:
-        raise ManifestError(str(path), problems)
-    return plan
+    return plan, problems
 
 
 def _to_plan(rows: Iterable[Mapping[str, str]]) -> SplitPlan:

@@ -50,7 +50,7 @@ def render_card(
         _head(manifest),
         _scope(manifest),
         _bullets("Limits", manifest.card.limits),
-        _training(manifest),
+        _training(manifest) + _first_weights(manifest),
         *([_bullets("Audit of the training data", figures.audit)] if figures.audit else []),
         _figures(figures),
         _calibrations(calibrations),
@@ -214,6 +214,14 @@ def _absent() -> str:
         "## Not in this package\n\nNo out-of-distribution gate: an image within the facts above "
         "that looks unlike the training data is judged all the same.\n"
     )
+
+
+def _first_weights(manifest: PackageManifest) -> str:
+    """What the weights grew from, where that is a file: pretraining's, by its checksum."""
+    weights = manifest.model.weights
+    if weights.kind != "file":
+        return ""
+    return f"\nFirst weights from a local file, SHA-256 `{weights.sha256}`.\n"
 
 
 def _bullets(title: str, lines: Iterable[str]) -> str:

@@ -2,33 +2,49 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from medrec.models.build import build_any
+from medrec.config.model import ModelConfig
+from medrec.config.pretraining import MaskedConfig, VolumeEncoderConfig
+from medrec.config.training import FitConfig
+from medrec.models.build import build_any, build_classifier
+from medrec.models.encoders import PictureEncoder, VolumeEncoder
 from medrec.models.exclusive import make_exclusive
+from medrec.preprocess.build import build_augmenter
+from medrec.training.contrastive import Contrast
+from medrec.training.masked import Masking, to_blocks
 from medrec.training.settings import FitSettings
+from medrec.training.views import Views
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from medrec.config.model import ModelConfig, SlicesConfig, VolumeConfig
-    from medrec.config.training import FitConfig
+    from medrec.config.model import SlicesConfig, VolumeConfig
+    from medrec.config.pretraining import EncoderConfig, PretrainConfig, PretrainFitConfig
+    from medrec.data.dataset import SliceDataset
     from medrec.models.exclusive import Columns
 
 
-def build_settings(config: FitConfig, *, seed: int) -> FitSettings:
+def build_settings(config: FitConfig | PretrainFitConfig, *, seed: int) -> FitSettings:
     """Flatten the schedule and the optimiser."""
-    stop = config.early_stop
     return FitSettings(
         seed=seed,
-        head_epochs=config.unfreeze.head_epochs if config.unfreeze else None,
-        early_stop_patience=stop.patience if stop else None,
-        early_stop_min_delta=stop.min_delta if stop else 0.0,
         **config.model_dump(exclude={"optimiser", "unfreeze", "early_stop"}),
         **config.optimiser.model_dump(),
+        **(_stages(config) if isinstance(config, FitConfig) else {}),
     )
+
+
+def _stages(config: FitConfig) -> dict[str, Any]:
+    """When the backbone begins to learn, and when the fit may end."""
+    stop = config.early_stop
+    return {
+        "head_epochs": config.unfreeze.head_epochs if config.unfreeze else None,
+        "early_stop_patience": stop.patience if stop else None,
+        "early_stop_min_delta": stop.min_delta if stop else 0.0,
+    }
 
 
 def build_network(
@@ -51,3 +67,35 @@ def build_network(
         network = build_any(config, label_count=label_count, size_px=size_px)
     make_exclusive(network, exclusive)
     return network
+
+
+def build_encoder(
+    config: EncoderConfig | VolumeEncoderConfig, *, size_px: int, seed: int
+) -> PictureEncoder | VolumeEncoder:
+    """Make a network without a last layer, with first weights.
+
+    Raises:
+        WeightsError: An unknown backbone, or weights that are missing, changed or don't fit.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        if isinstance(config, VolumeEncoderConfig):
+            return VolumeEncoder(config.architecture)
+        model = ModelConfig(backbone=config.backbone, weights=config.weights, dropout=0.0)
+        return PictureEncoder(build_classifier(model, label_count=1, size_px=size_px))
+
+
+def build_task(config: PretrainConfig, slices: SliceDataset) -> Contrast | Masking:
+    """What a network learns without labels."""
+    method, size_px = config.method, config.preprocess.size_px
+    if isinstance(method, MaskedConfig):
+        assert isinstance(config.model, VolumeEncoderConfig)  # noqa: S101 (the config is checked)
+        volumes = to_blocks(slices, depth=config.model.depth)
+        return Masking(volumes, patch=method.patch, share=method.share)
+    augment = build_augmenter(method.augment, size_px=size_px)
+    return Contrast(
+        slices,
+        views=Views(size_px=size_px, smallest_crop=method.smallest_crop, augment=augment),
+        temperature=method.temperature,
+        projection=method.projection,
+    )

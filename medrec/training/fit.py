@@ -95,7 +95,7 @@ def fit_network(
         augment_batch=data.augment_batch,
         exclusive=data.exclusive,
     )
-    with _quietly(), torch.random.fork_rng():
+    with quietly(), torch.random.fork_rng():
         trainer = build_trainer(
             settings,
             folder,
@@ -135,7 +135,7 @@ def _take_weights(network: nn.Module, checkpoint: Path) -> int:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Keep Lightning's advice from the terminal, and its global switches from the process."""
     logger = logging.getLogger("lightning.pytorch")
     level, deterministic = logger.level, torch.are_deterministic_algorithms_enabled()

@@ -94,7 +94,7 @@ class DrawnSlices(Dataset[Batch]):
 
     def __getitems__(self, draws: Sequence[Draw]) -> list[Batch]:
         """Make a whole batch at once: on small pictures a second thread only gets in the way."""
-        with _one_thread():
+        with one_thread():
             return [self[draw] for draw in draws]
 
 
@@ -135,7 +135,8 @@ def _weights(
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
+    """Let PyTorch compute on one thread inside the block."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

