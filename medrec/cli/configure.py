@@ -12,7 +12,7 @@ from medrec.cli.console import say, show_table
 from medrec.cli.options import AsJson, Device
 
 
-def command(
+def command(  # noqa: PLR0913
     manifest: Annotated[Path, typer.Argument(help="Manifest with scans and labels.")],
     out: Annotated[Path, typer.Option("--out", help="Config to write; mustn't exist.")],
     name: Annotated[str | None, typer.Option("--name", help="Name of the model.")] = None,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from medrec.domain.series import ImageHeader
 from medrec.preprocess.films import has_bright_air, largest_body
 from medrec.preprocess.foreground import bounding_box, foreground_of
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 
     from medrec.data.splits import Mode
     from medrec.domain.reference import Reference
+    from medrec.domain.series import ImageHeader
     from medrec.domain.volume import Float32Array, Volume
 
 FOREGROUND_FRACTION = 0.1

@@ -32,7 +32,9 @@ def choose_splits(fingerprint: Fingerprint, *, file: str, seed: int) -> dict[str
         "tunes, a tenth calibrates"
     )
     named = ", ".join(truth.strata)
-    strata = f"{named}: few values, alike in all splits" if named else "no attribute with few values"
+    strata = (
+        f"{named}: few values, alike in all splits" if named else "no attribute with few values"
+    )
     return {
         "file": frozen,
         "test_fraction": Choice(0.2, "patients, ten at least; the test is scored once"),
@@ -43,7 +45,7 @@ def choose_splits(fingerprint: Fingerprint, *, file: str, seed: int) -> dict[str
 
 
 def needs_substacks(fingerprint: Fingerprint, *, primary: str) -> bool:
-    """Whether exams must be stood in for: slices are labelled, and no patient is without a lesion."""
+    """Whether exams must be stood in for: slices have labels, no patient is free of lesions."""
     truth = fingerprint.truth
     is_sliced = fingerprint.scans.kind == "volume" and truth.granularity == "slice"
     return is_sliced and truth.labels[primary].negative_patients < _FEWEST_OF_A_CLASS
@@ -72,7 +74,9 @@ def choose_scope(fingerprint: Fingerprint, asked: Asked) -> dict[str, Choice]:
     return {
         "modality": Choice(list(asked.modality), _source(scans.modalities, "--modality")),
         "body_part": Choice(list(asked.body_part), _source(scans.body_parts, "--body-part")),
-        "sequence": Choice(list(asked.sequence), _source(scans.sequences, "--sequence, empty: any")),
+        "sequence": Choice(
+            list(asked.sequence), _source(scans.sequences, "--sequence, empty: any")
+        ),
         "view_position": Choice(
             views, "as the headers say" if views else "the headers say none: any view is accepted"
         ),
@@ -102,4 +106,6 @@ def choose_operating_points() -> Choice:
         "screening": {"sensitivity": 0.9},
         "rule_in": {"specificity": 0.95},
     }
-    return Choice(points, "usual targets; TODO: state what a missed lesion and a false alarm cost here")
+    return Choice(
+        points, "usual targets; TODO: state what a missed lesion and a false alarm cost here"
+    )

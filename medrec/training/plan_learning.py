@@ -59,7 +59,10 @@ def choose_regularisation(fingerprint: Fingerprint) -> dict[str, Choice]:
 def choose_mirror(anatomy: Anatomy) -> Choice:
     """Judge the mirror image too, where flips are learned."""
     if anatomy in {"brain", "breast"}:
-        return Choice(True, "as with flips: both sides mean the same; screening takes twice as long")  # noqa: FBT003
+        return Choice(
+            True,  # noqa: FBT003
+            "as with flips: both sides mean the same; screening takes twice as long",
+        )
     return Choice(False, "as with flips: left and right may differ")  # noqa: FBT003
 
 
@@ -142,7 +145,9 @@ def choose_positive_weight(fingerprint: Fingerprint, *, labels: tuple[str, ...])
             "weight would have to be calibrated away"
         )
         return Choice(1.0, reason)
-    reason = f"{rarest} has {shares[rarest]:.1%} positive rows: most batches would teach nothing of it"
+    reason = (
+        f"{rarest} has {shares[rarest]:.1%} positive rows: most batches would teach nothing of it"
+    )
     return Choice(5.0, reason)
 
 
@@ -150,7 +155,9 @@ def choose_precision(fingerprint: Fingerprint) -> Choice:
     """bf16 where a GPU has it; a CPU is faster without."""
     machine = fingerprint.machine
     if machine.device.startswith("cuda") and machine.has_bf16:
-        return Choice("bf16", "the GPU computes it at twice the speed, and its range needs no scaling")
+        return Choice(
+            "bf16", "the GPU computes it at twice the speed, and its range needs no scaling"
+        )
     return Choice("32", f"on {machine.device} nothing smaller is both faster and as safe")
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 SIZES_PX = (96, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 1024)
 SLICE_PX, FILM_PX = 192, 384
 LESION_SEEN_PX = 16
-"""Half the stride of the last stage of a usual backbone: a smaller lesion is a fraction of a cell."""
+"""Half the stride of the last stage of a usual backbone: less is a fraction of a cell."""
 _BODY_FILLS_FRAME = 0.9
 _STRAY_SHARE = 0.02
 _FEW_PATIENTS = 200
@@ -35,7 +35,9 @@ def choose_crop(fingerprint: Fingerprint) -> Choice:
     if share >= _BODY_FILLS_FRAME:
         reason = f"the body's box covers {share:.0%} of the picture: there is no air to cut away"
         return Choice("none", reason)
-    return Choice("foreground", f"the body's box covers {share:.0%} of the picture: the rest is air")
+    return Choice(
+        "foreground", f"the body's box covers {share:.0%} of the picture: the rest is air"
+    )
 
 
 def choose_size(fingerprint: Fingerprint, *, crop: str) -> Choice:
@@ -142,7 +144,7 @@ def choose_flip(anatomy: Anatomy) -> Choice:
         "brain": "a brain's tumor may lie on either side",
         "breast": "a mirrored left breast is a right breast",
         "chest": "never for a chest: the heart lies left, and a mirrored chest doesn't occur",
-        "other": "whether this body part may be mirrored is unknown: set 0.5 if its sides are alike",
+        "other": "whether it may be mirrored is unknown: set 0.5 if its sides are alike",
     }
     return Choice(0.5 if anatomy in {"brain", "breast"} else 0.0, reasons[anatomy])
 

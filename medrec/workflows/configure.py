@@ -1,4 +1,4 @@
-"""`medrec configure`: from a manifest to a complete training config, each choice with its reason."""
+"""`medrec configure`: from a manifest to a training config, each choice with its reason."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from medrec.data.build import build_splits
 from medrec.data.fingerprint import Fingerprint, scans_of, truth_of
 from medrec.data.manifest import read_manifest
 from medrec.data.splits import mode_of
-from medrec.domain.modality import Modality, Sequence as Contrast
+from medrec.domain.modality import Modality
+from medrec.domain.modality import Sequence as Contrast
 from medrec.domain.reference import Reference
 from medrec.domain.series import ImageHeader
 from medrec.errors import DataSplitError, ManifestError, OutputError, UsageError
@@ -143,7 +144,7 @@ def _wrong_labels(references: Sequence[Reference], primary: str | None) -> list[
         if not {True, False} <= found:
             absent = "negative" if True in found else "positive"
             problems.append(
-                f"column {name}: no row is {absent}; a label needs both classes, or leave it out by "
+                f"column {name}: no row is {absent}; a label needs both classes; leave it out by "
                 "naming the others with --label"
             )
     if primary is not None and primary not in names:
@@ -196,9 +197,9 @@ def to_rows(fingerprint: Fingerprint) -> list[list[str]]:
     )  # fmt: skip
     true = "true" if scans.spacing_is_true else "not to be trusted"
     labels = [
-        [f"label {name}", f"{c.positive_rows} positive, {c.negative_rows} negative, "
+        [f"label {name}", (f"{c.positive_rows} positive, {c.negative_rows} negative, "
          f"{c.unknown_rows} unknown rows; {c.positive_patients} positive, "
-         f"{c.negative_patients} negative patients"]
+         f"{c.negative_patients} negative patients")]
         for name, c in truth.labels.items()
     ]  # fmt: skip
     return [

@@ -8,7 +8,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from medrec.config.model import ModelConfig, NoWeights
 from medrec.data.fingerprint import (
@@ -68,11 +67,13 @@ def read_headers(
 def _headers(path: Path) -> list[ImageHeader]:
     if not path.is_dir():
         return [read_header(FoundFile(path=path, source=path.name))]
-    series = [one for case in index_scans(path, patient_key=PatientKey).cases for one in case.series]
+    series = [
+        one for case in index_scans(path, patient_key=PatientKey).cases for one in case.series
+    ]
     return list(max(series, key=lambda one: len(one.headers)).headers) if series else []
 
 
-def read_fingerprint(
+def read_fingerprint(  # noqa: PLR0913
     references: Sequence[Reference],
     plan: SplitPlan,
     scans: Sequence[Sequence[ImageHeader]],
@@ -136,6 +137,8 @@ def read_machine(device: str, *, label_count: int) -> Machine:
         seed=1,
     )
     speed = measure_speed(network, size_px=MEASURED_PX, label_count=label_count, device=device)
+    import torch  # slow to load: only who measures pays
+
     is_gpu = device.startswith("cuda")
     memory = torch.cuda.mem_get_info(device)[0] if is_gpu else _free_memory()
     return Machine(

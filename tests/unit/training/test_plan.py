@@ -45,7 +45,9 @@ def a_fingerprint(**changes) -> Fingerprint:
     """300 films of 512 px, a breast each, on a CPU of 20 pictures a second, an hour."""
     counts = LabelCounts(400, 600, 0, 120, 180, 0)
     facts = {
-        "truth": Truth(1000, 300, same(3), {"cancer": counts}, (), "scan", (), "held_out", False, 640),
+        "truth": Truth(
+            1000, 300, same(3), {"cancer": counts}, (), "scan", (), "held_out", False, 640
+        ),
         "scans": Scans(1000, "film", same(512), same(512), same(1), None, False, (), (), (), ()),
         "pixels": Pixels(
             50, same(500), same(0.6), same(0.4), 0.1, 0.5, same(0), same(0), same(9), same(200)
@@ -80,7 +82,7 @@ def test_a_film_is_seen_at_384_px_where_time_allows():
 
 
 def test_small_lesions_ask_for_larger_pictures():
-    print_ = a_fingerprint(lesions_px=same(18), budget_minutes=1e4)
+    print_ = a_fingerprint(lesions_px=same(14), budget_minutes=1e4)
 
     assert 384 < choose_size(print_, crop="foreground").value <= 500
 
@@ -124,9 +126,7 @@ def test_epochs_fill_the_budget_and_no_more():
 
 
 def test_folds_cost_as_many_fits_as_there_are_folds():
-    few = a_fingerprint(
-        truth=replace(a_fingerprint().truth, mode="cross_fit"), budget_minutes=10
-    )
+    few = a_fingerprint(truth=replace(a_fingerprint().truth, mode="cross_fit"), budget_minutes=10)
 
     assert 3 == choose_epochs(few, size_px=192).value
 
