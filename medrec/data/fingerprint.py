@@ -281,7 +281,7 @@ def look_at(volume: Volume) -> PixelFacts | None:
     return _facts(picture, mask, is_film=volume.slice_count == 1)
 
 
-def _facts(picture: Float32Array, mask: np.ndarray, *, is_film: bool) -> PixelFacts:  # type: ignore[type-arg]
+def _facts(picture: Float32Array, mask: np.ndarray, *, is_film: bool) -> PixelFacts:
     (left, right), (top, bottom) = bounding_box(mask[np.newaxis])
     low, middle, high = (float(value) for value in np.percentile(picture, (0.5, 50, 99.5)))
     inside = picture[mask]

@@ -32,7 +32,7 @@ def measure_speed(
             _wait(device)
             started = time.perf_counter()
         optimiser.zero_grad()
-        masked_bce(network(images).logits, targets).backward()
+        masked_bce(network(images).logits, targets).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     _wait(device)
     return STEPS * batch_size / (time.perf_counter() - started)

@@ -88,7 +88,7 @@ def configure(  # noqa: PLR0913 (each is an option of the verb)
     if problems:
         raise ManifestError(str(manifest), problems)
     fingerprint = read_fingerprint(
-        references, plan, scans, root=root, device=chosen_device,
+        references, plan=plan, scans=scans, root=root, device=chosen_device,
         budget_minutes=budget_minutes, sample=sample, seed=_SEED,
     )  # fmt: skip
     choices = plan_training(

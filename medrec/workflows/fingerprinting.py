@@ -75,9 +75,9 @@ def _headers(path: Path) -> list[ImageHeader]:
 
 def read_fingerprint(  # noqa: PLR0913
     references: Sequence[Reference],
+    *,
     plan: SplitPlan,
     scans: Sequence[Sequence[ImageHeader]],
-    *,
     root: Path,
     device: str,
     budget_minutes: float,
