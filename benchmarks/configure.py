@@ -1,12 +1,12 @@
 """The config that `medrec configure` writes, against three that a person would choose by hand.
 
-Every config gets the same compute, counted and not timed, so that other programs on the machine
-don't matter: pictures shown x pixels of each, for EfficientNet-Lite0, where --minutes are those of
-one core that learns 13 pictures a second at 192 px. A ResNet-18 is charged by its own multiply-adds.
-Epochs are whole: what each config used of its budget is printed. All configs share the manifest, the
-splits and the seed. Judged by the last, averaged weights on the `tune` patients, or on logits out of
-fold where the splits have folds; the test is never opened. Differences are paired: the same
-resampled patients for both. Finished fits are kept in --out, and a second call goes on from there.
+Every config gets the same compute, counted and not timed, so that other programs don't matter:
+pictures shown x pixels of each, for EfficientNet-Lite0, where --minutes are those of one core that
+learns 13 pictures a second at 192 px. A ResNet-18 is charged by its own multiply-adds. Epochs are
+whole: what each config used of its budget is printed. All share manifest, splits and seed. Judged
+by the last, averaged weights on the `tune` patients, or on logits out of fold where the splits have
+folds; the test is never opened. Differences are paired: the same resampled patients for both.
+Finished fits are kept in --out, and a second call goes on from there.
 """
 
 from __future__ import annotations
@@ -16,19 +16,22 @@ import json
 from pathlib import Path
 
 import numpy as np
+from sklearn.metrics import roc_auc_score
 
+from medrec.config.base import read_config
 from medrec.config.training import TrainConfig
 from medrec.data.build import build_references, build_splits
-from medrec.data.dataset import prepare_slices
+from medrec.data.dataset import SliceDataset, prepare_slices
+from medrec.data.splits import SplitPlan
 from medrec.domain.finding import Label
 from medrec.domain.reference import Split
+from medrec.evaluation.estimate import Estimate
 from medrec.evaluation.intervals import summarise
 from medrec.preprocess.build import build_augmenter, build_preprocessor
 from medrec.training.build import build_network, build_settings
 from medrec.training.fit import FitData, fit_network
 from medrec.training.predict import predict_logits
 from medrec.workflows.configure import configure
-from sklearn.metrics import roc_auc_score
 
 PICTURES_A_SECOND, AT_PX = 13.0, 192
 RESNET_OVER_LITE = 4.5  # multiply-adds: 1.8e9 over 0.4e9 at 224 px
@@ -118,7 +121,7 @@ def run_arm(name: str, config: TrainConfig, cost: float, options: argparse.Names
     return found
 
 
-def folds_of(slices, plan) -> list[tuple[list[int], list[int]]]:
+def folds_of(slices: SliceDataset, plan: SplitPlan) -> list[tuple[list[int], list[int]]]:
     """Rows to learn from and rows to judge, for each network."""
     train = plan.rows_of(slices.references, Split.TRAIN)
     if plan.mode == "held_out":
@@ -166,14 +169,14 @@ def table(found: dict[str, dict]) -> list[str]:
     return lines
 
 
-def auroc(truth, score, weight) -> float:
+def auroc(truth: np.ndarray, score: np.ndarray, weight: np.ndarray) -> float:
     """Weighted; NaN where the resample holds one class."""
     if not (weight[truth].sum() and weight[~truth].sum()):
         return np.nan
     return roc_auc_score(truth, score, sample_weight=weight)
 
 
-def shown(estimate) -> str:
+def shown(estimate: Estimate) -> str:
     """A value and its interval."""
     if estimate.low is None:
         return f"{estimate.value:.3f}"
@@ -206,8 +209,6 @@ def main() -> None:
             budget_minutes=options.minutes,
             device=options.device,
         )
-    from medrec.config.base import read_config
-
     default = read_config(path, TrainConfig)
     found = {}
     for name, (config, cost) in arms(default).items():
