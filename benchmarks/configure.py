@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
@@ -22,16 +23,18 @@ from medrec.config.base import read_config
 from medrec.config.training import TrainConfig
 from medrec.data.build import build_references, build_splits
 from medrec.data.dataset import SliceDataset, prepare_slices
-from medrec.data.splits import SplitPlan
 from medrec.domain.finding import Label
 from medrec.domain.reference import Split
-from medrec.evaluation.estimate import Estimate
 from medrec.evaluation.intervals import summarise
 from medrec.preprocess.build import build_augmenter, build_preprocessor
 from medrec.training.build import build_network, build_settings
 from medrec.training.fit import FitData, fit_network
 from medrec.training.predict import predict_logits
 from medrec.workflows.configure import configure
+
+if TYPE_CHECKING:
+    from medrec.data.splits import SplitPlan
+    from medrec.evaluation.estimate import Estimate
 
 PICTURES_A_SECOND, AT_PX = 13.0, 192
 RESNET_OVER_LITE = 4.5  # multiply-adds: 1.8e9 over 0.4e9 at 224 px
