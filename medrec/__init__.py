@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from medrec.errors import MedrecError
     from medrec.workflows.calibrate import calibrate
+    from medrec.workflows.configure import configure
     from medrec.workflows.deidentify import deidentify
     from medrec.workflows.evaluate import evaluate
     from medrec.workflows.inspect import inspect
@@ -25,6 +26,7 @@ __version__ = "0.1.0"
 __all__ = [
     "MedrecError",
     "calibrate",
+    "configure",
     "deidentify",
     "evaluate",
     "inspect",

@@ -11,6 +11,7 @@ import medrec
 from medrec.cli import (
     calibrate,
     config,
+    configure,
     dataset,
     deidentify,
     doctor,
@@ -36,6 +37,7 @@ app = typer.Typer(
 
 app.command("inspect")(reports_errors(inspect.command))
 app.command("screen")(reports_errors(screen.command))
+app.command("configure")(reports_errors(configure.command))
 app.command("train")(reports_errors(train.command))
 app.command("pretrain")(reports_errors(pretrain.command))
 app.command("calibrate")(reports_errors(calibrate.command))

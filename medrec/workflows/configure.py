@@ -1,0 +1,227 @@
+"""`medrec configure`: from a manifest to a training config, each choice with its reason."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from medrec.config.base import read_config, validate
+from medrec.config.training import SplitConfig, TrainConfig
+from medrec.data.build import build_splits
+from medrec.data.fingerprint import Fingerprint, scans_of, truth_of
+from medrec.data.manifest import read_manifest
+from medrec.data.splits import mode_of
+from medrec.domain.modality import Modality
+from medrec.domain.modality import Sequence as Contrast
+from medrec.domain.reference import Reference
+from medrec.domain.series import ImageHeader
+from medrec.errors import DataSplitError, ManifestError, OutputError, UsageError
+from medrec.inference.device import pick_device
+from medrec.training.choice import Asked
+from medrec.training.plan import Plan, plan_training
+from medrec.workflows.commented import to_data, to_yaml
+from medrec.workflows.fingerprinting import has_weights, read_fingerprint, read_headers
+
+BUDGET_MINUTES = 60.0
+SAMPLE = 200
+_SEED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigureResult:
+    """The config that was written, what it was chosen by, and each choice with its reason."""
+
+    path: Path
+    config: TrainConfig
+    fingerprint: Fingerprint
+    plan: Plan
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        choices = {key: {"value": c.value, "reason": c.reason} for key, c in self.plan.items()}
+        return {"fingerprint": asdict(self.fingerprint), "choices": choices}
+
+
+def configure(  # noqa: PLR0913 (each is an option of the verb)
+    manifest: str | Path,
+    *,
+    out: str | Path,
+    name: str | None = None,
+    labels: Sequence[str] = (),
+    primary: str | None = None,
+    modality: str | None = None,
+    body_part: str | None = None,
+    sequence: str | None = None,
+    budget_minutes: float = BUDGET_MINUTES,
+    device: str = "auto",
+    splits: str | Path | None = None,
+    sample: int = SAMPLE,
+) -> ConfigureResult:
+    """Read an archive's fingerprint, apply the rules, write a config that a person can edit.
+
+    Raises:
+        UsageError: An option that means nothing.
+        OutputError: `out` exists.
+        ManifestError: Rows, files, labels or patients that can't be trained on; all of them.
+    """
+    manifest, out = Path(manifest), Path(out)
+    _check_options(out, budget_minutes, sample, modality=modality, sequence=sequence)
+    chosen_device = pick_device(device)
+    references = read_manifest(manifest, labels=labels or None)
+    root = manifest.parent
+    scans, problems = read_headers(references, root)
+    problems += _wrong_labels(references, primary)
+    asked = _asked(name or out.stem, references, scans, primary, problems,
+                   (modality, body_part, sequence))  # fmt: skip
+    frozen = Path(os.path.relpath(splits, out.parent)) if splits else None
+    try:
+        # As the config will say, so that nobody whom it tests is looked at here.
+        strata = truth_of(references, mode=mode_of(references), learned_rows=0).strata
+        asked_splits = SplitConfig(file=frozen, stratify_by=list(strata[:2]))
+        plan = build_splits(asked_splits, references, folder=out.parent)
+    except (DataSplitError, ManifestError) as error:
+        problems.append(str(error))
+    if problems:
+        raise ManifestError(str(manifest), problems)
+    fingerprint = read_fingerprint(
+        references, plan=plan, scans=scans, root=root, device=chosen_device,
+        budget_minutes=budget_minutes, sample=sample, seed=_SEED,
+    )  # fmt: skip
+    choices = plan_training(
+        fingerprint,
+        asked,
+        manifest=Path(os.path.relpath(manifest.resolve(), out.parent.resolve())).as_posix(),
+        splits_file=frozen.as_posix() if frozen else f"{out.stem}-splits.csv",
+        has_weights=has_weights(),
+    )
+    return ConfigureResult(out, _write(out, choices), fingerprint, choices)
+
+
+def _write(out: Path, choices: Plan) -> TrainConfig:
+    wanted = validate(to_data(choices), TrainConfig, where=str(out))
+    heading = (
+        f"Written by `medrec configure`. Each comment says why the line below it is as it is. Edit "
+        f"what you know better, then: medrec train {out.name} --out RUN"
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with out.open("x", encoding="utf-8") as file:
+        file.write(to_yaml(choices, heading=heading))
+    found = read_config(out, TrainConfig)
+    if found != wanted:
+        message = f"{out} doesn't read back as it was meant: please report it"
+        raise OutputError(message)
+    return found
+
+
+def _check_options(
+    out: Path, budget: float, sample: int, *, modality: str | None, sequence: str | None
+) -> None:
+    if out.exists():
+        message = f"--out {out} exists: name another file, or remove it"
+        raise OutputError(message)
+    problems = []
+    if not 0 < budget < float("inf"):
+        problems.append(f"--budget-minutes {budget:g}: wanted minutes above 0")
+    if sample < 1:
+        problems.append(f"--sample {sample}: wanted 1 or more")
+    if modality is not None and modality not in set(Modality):
+        problems.append(f"--modality {modality}: wanted one of {', '.join(Modality)}")
+    if sequence is not None and sequence not in set(Contrast):
+        problems.append(f"--sequence {sequence}: wanted one of {', '.join(Contrast)}")
+    if problems:
+        raise UsageError("\n".join(problems))
+
+
+def _wrong_labels(references: Sequence[Reference], primary: str | None) -> list[str]:
+    names = list(dict.fromkeys(str(name) for row in references for name in row.labels))
+    problems = [] if names else ["no column is a label: wanted one that holds 1, 0 or nothing"]
+    for name in names:
+        found = {truth for row in references for key, truth in row.labels.items() if key == name}
+        if not {True, False} <= found:
+            absent = "negative" if True in found else "positive"
+            problems.append(
+                f"column {name}: no row is {absent}; a label needs both classes; leave it out by "
+                "naming the others with --label"
+            )
+    if primary is not None and primary not in names:
+        problems.append(f"--primary {primary}: is none of the labels {', '.join(names)}")
+    return problems
+
+
+def _asked(
+    name: str,
+    references: Sequence[Reference],
+    scans: Sequence[Sequence[ImageHeader]],
+    primary: str | None,
+    problems: list[str],
+    given: tuple[str | None, str | None, str | None],
+) -> Asked:
+    """What the options say, else the headers; what neither says is a problem."""
+    labels = tuple(dict.fromkeys(str(label) for row in references for label in row.labels))
+    stated = [headers for headers in scans if headers]
+    facts = scans_of(stated) if stated else None
+    found = (facts.modalities, facts.body_parts, facts.sequences) if facts else ((), (), ())
+    modality, body_part, sequence = (
+        (word,) if word else words for word, words in zip(given, found, strict=True)
+    )
+    if modality == ("MG",) and not body_part:
+        body_part = ("BREAST",)
+    if facts and not modality:
+        problems.append("the headers name no modality: give --modality, such as MR, DX or MG")
+    if facts and not body_part:
+        problems.append("the headers name no body part: give --body-part, such as BRAIN or CHEST")
+    is_vague = facts and facts.kind == "volume" and all(row.slice is None for row in references)
+    if is_vague:
+        problems.append(
+            "rows speak of whole volumes: slices need labels (column slice), as `medrec dataset "
+            "import masks` writes them, or a `classifier_slices` model by hand"
+        )
+    return Asked(
+        name=re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "model",
+        labels=labels,
+        primary=primary or (labels[0] if labels else ""),
+        modality=modality,
+        body_part=tuple(part.upper() for part in body_part),
+        sequence=sequence,
+    )
+
+
+def to_rows(fingerprint: Fingerprint) -> list[list[str]]:
+    """The fingerprint as a table."""
+    truth, scans, pixels, machine = (
+        fingerprint.truth, fingerprint.scans, fingerprint.pixels, fingerprint.machine,
+    )  # fmt: skip
+    true = "true" if scans.spacing_is_true else "not to be trusted"
+    labels = [
+        [f"label {name}", (f"{c.positive_rows} positive, {c.negative_rows} negative, "
+         f"{c.unknown_rows} unknown rows; {c.positive_patients} positive, "
+         f"{c.negative_patients} negative patients")]
+        for name, c in truth.labels.items()
+    ]  # fmt: skip
+    return [
+        ["scans", f"{scans.count}, each a {scans.kind}"],
+        ["patients", f"{truth.patients}, {truth.rows_a_patient} rows each; {truth.mode}"],
+        *labels,
+        ["exclusive labels", ", ".join(truth.exclusive) or "none"],
+        ["columns x rows, px", f"{scans.columns_px} x {scans.rows_px}"],
+        ["slices", str(scans.slices)],
+        ["spacing, mm", f"{scans.spacing_mm} ({true})" if scans.spacing_mm else "unknown"],
+        ["pixels looked at", f"{pixels.sampled} scans, none of the test"],
+        ["body's box, share", str(pixels.box_share)],
+        ["body's box, px", str(pixels.box_long_px)],
+        ["foreground, share", str(pixels.foreground_share)],
+        ["bright air", f"{pixels.inverted_share:.1%}"],
+        ["markers beside the body", f"{pixels.separate_share:.1%}"],
+        ["saturated, share", str(pixels.saturated_share)],
+        ["0.5th percentile", str(pixels.lowest)],
+        ["median", str(pixels.middle)],
+        ["99.5th percentile", str(pixels.highest)],
+        ["lesions, px", str(fingerprint.lesions_px or "unknown")],
+        ["device", f"{machine.device}, {machine.memory_gb:g} GB free, {machine.cores} cores"],
+        ["speed", f"{machine.pictures_per_second:g} pictures/s at {machine.measured_px} px"],
+        ["budget", f"{fingerprint.budget_minutes:g} minutes"],
+    ]

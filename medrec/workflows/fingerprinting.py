@@ -1,0 +1,159 @@
+"""Read an archive's fingerprint: all headers, the pixels of a seeded sample, the machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from medrec.config.model import ModelConfig, NoWeights
+from medrec.data.fingerprint import (
+    Fingerprint,
+    Machine,
+    PixelFacts,
+    Spread,
+    look_at,
+    pixels_of,
+    scans_of,
+    truth_of,
+)
+from medrec.data.lesions import sides_in_boxes, sides_in_mask
+from medrec.data.splits import SplitPlan
+from medrec.domain.ids import PatientKey
+from medrec.domain.reference import Reference, Split
+from medrec.domain.series import ImageHeader
+from medrec.errors import ManifestError, ScanError
+from medrec.io.discover import FoundFile
+from medrec.io.header import read_header
+from medrec.io.index import index_scans
+from medrec.io.loading import load_file, load_mask
+from medrec.training.build import build_network
+from medrec.training.plan_learning import BACKBONE, PACKAGE
+from medrec.training.speed import measure_speed
+
+MEASURED_PX = 192
+_GB = 1024**3
+
+
+def has_weights() -> bool:
+    """Whether the package with ImageNet weights is installed."""
+    return find_spec(PACKAGE) is not None
+
+
+def read_headers(
+    references: Sequence[Reference], root: Path
+) -> tuple[list[list[ImageHeader]], list[str]]:
+    """The headers of each scan that the rows name, and what is wrong with the others."""
+    scans: list[list[ImageHeader]] = []
+    problems: list[str] = []
+    for path in dict.fromkeys(row.path for row in references):
+        if not (root / path).exists():
+            problems.append(f"{path}: no such file or folder below {root}")
+            continue
+        try:
+            scans.append(_headers(root / path))
+        except ScanError as error:
+            problems.append(f"{path}: {error}")
+    for kind, names in (("mask", {row.mask for row in references}),
+                        ("boxes", {row.boxes for row in references})):  # fmt: skip
+        absent = sorted(name for name in names if name and not (root / name).is_file())
+        problems += [f"{name}: no such {kind} file below {root}" for name in absent]
+    return scans, problems
+
+
+def _headers(path: Path) -> list[ImageHeader]:
+    if not path.is_dir():
+        return [read_header(FoundFile(path=path, source=path.name))]
+    series = [
+        one for case in index_scans(path, patient_key=PatientKey).cases for one in case.series
+    ]
+    return list(max(series, key=lambda one: len(one.headers)).headers) if series else []
+
+
+def read_fingerprint(  # noqa: PLR0913
+    references: Sequence[Reference],
+    *,
+    plan: SplitPlan,
+    scans: Sequence[Sequence[ImageHeader]],
+    root: Path,
+    device: str,
+    budget_minutes: float,
+    sample: int,
+    seed: int,
+) -> Fingerprint:
+    """Look at pixels of patients who are not tested, and at the machine.
+
+    Raises:
+        ManifestError: Scans of the sample that can't be decoded; all of them.
+    """
+    learned = plan.rows_of(references, Split.TRAIN)
+    seen = [row for row in references if plan.place_of(row).split is not Split.TEST]
+    paths = list(dict.fromkeys(row.path for row in seen))
+    order = np.random.default_rng(seed).permutation(len(paths))[:sample]
+    drawn = {paths[n] for n in order}
+    facts, sides = _decode([row for row in seen if row.path in drawn], root)
+    return Fingerprint(
+        truth=truth_of(references, mode=plan.mode, learned_rows=len(learned)),
+        scans=scans_of([headers for headers in scans if headers]),
+        pixels=pixels_of(facts),
+        lesions_px=Spread.of(sides),
+        machine=read_machine(device, label_count=max(1, len(references[0].labels))),
+        budget_minutes=budget_minutes,
+    )
+
+
+def _decode(rows: Sequence[Reference], root: Path) -> tuple[list[PixelFacts], list[float]]:
+    facts: list[PixelFacts] = []
+    sides: list[float] = []
+    problems: list[str] = []
+    for path, row in {row.path: row for row in rows}.items():
+        try:
+            volume = load_file(root / path)
+            facts += [seen] if (seen := look_at(volume)) else []
+            if row.mask:
+                mask, _ = load_mask(root / row.mask)
+                sides += sides_in_mask(mask, slice_axis=volume.slice_axis)
+        except (ScanError, ValueError) as error:
+            problems.append(f"{path}: {error}")
+    for boxes in dict.fromkeys(row.boxes for row in rows if row.boxes and not row.mask):
+        try:
+            sides += sides_in_boxes(root / boxes)
+        except (OSError, ValueError) as error:
+            problems.append(f"{boxes}: {error}")
+    if problems or not facts:
+        raise ManifestError(str(root), problems or ["no scan of the sample shows more than air"])
+    return facts, sides
+
+
+def read_machine(device: str, *, label_count: int) -> Machine:
+    """Memory, cores, and the speed of the usual backbone."""
+    network = build_network(
+        ModelConfig(backbone=BACKBONE, weights=NoWeights()),
+        label_count=label_count,
+        size_px=MEASURED_PX,
+        seed=1,
+    )
+    speed = measure_speed(network, size_px=MEASURED_PX, label_count=label_count, device=device)
+    import torch  # slow to load: only who measures pays
+
+    is_gpu = device.startswith("cuda")
+    memory = torch.cuda.mem_get_info(device)[0] if is_gpu else _free_memory()
+    return Machine(
+        device=device,
+        memory_gb=round(memory / _GB, 1),
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
+        has_bf16=is_gpu and torch.cuda.is_bf16_supported(),
+        pictures_per_second=round(speed, 2),
+        measured_px=MEASURED_PX,
+        measured_backbone=BACKBONE,
+    )
+
+
+def _free_memory() -> int:
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):
+        return 8 * _GB
