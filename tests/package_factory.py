@@ -20,6 +20,7 @@ from medrec.package.contract import PackageManifest
 from medrec.package.package import WEIGHTS, ModelPackage, seal_package, write_package
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from torch import nn
@@ -106,7 +107,13 @@ def _a_network(manifest: PackageManifest) -> nn.Module:
     )
 
 
-def a_package(folder: Path, *, calibrated: bool = True, **changes: Any) -> ModelPackage:
+def a_package(
+    folder: Path,
+    *,
+    calibrated: bool = True,
+    calibrations: Sequence[CalibrationEntry] | None = None,
+    **changes: Any,
+) -> ModelPackage:
     """Write and open a package with seeded random weights."""
     folder.mkdir(parents=True, exist_ok=True)
     levels = ("image", "exam") if calibrated else ()
@@ -115,7 +122,8 @@ def a_package(folder: Path, *, calibrated: bool = True, **changes: Any) -> Model
     networks = [_a_network(manifest) for _ in range(manifest.members or 1)]
     network = Ensemble(networks) if manifest.members else networks[0]
     save_weights(folder / WEIGHTS, network.state_dict())
-    calibrations = [a_calibration(level) for level in levels]
+    if calibrations is None:
+        calibrations = [a_calibration(level) for level in levels]
     points = [a_point(level) for level in levels]
     write_package(
         folder,

@@ -90,6 +90,8 @@ class CasePrediction:
     """One line of predictions.jsonl.
 
     `series` is the first file of the series whose logit is the exam's, where several were scored.
+    `patient_findings` stand beside the findings of a lone film, whose patient may have others: what
+    the exam's calibrator says of its logit. A patient's finding is the highest of its films'.
 
     Raises:
         ValueError: A status that its other fields contradict.
@@ -103,6 +105,7 @@ class CasePrediction:
     modality: Modality | None = None
     decision: Decision | None = None
     findings: tuple[Finding | RawFinding, ...] = ()
+    patient_findings: tuple[Finding | RawFinding, ...] = ()
     images: tuple[ImageFindings, ...] = ()
     reason: Reason | None = None
     series: str | None = None

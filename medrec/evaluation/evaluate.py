@@ -10,7 +10,7 @@ from medrec.domain.reference import Split
 from medrec.errors import InputError
 from medrec.evaluation.groups import measure_group
 from medrec.evaluation.join import JoinedCase, join
-from medrec.evaluation.measure import Notes, measure_exams, measure_slices
+from medrec.evaluation.measure import Notes, measure_exams, measure_patients, measure_slices
 from medrec.evaluation.outcomes import to_outcomes
 from medrec.evaluation.result import (
     EvaluationProvenance,
@@ -121,8 +121,11 @@ def _measure_label(
     images = None
     if any(case.image_rows for case in cases):
         images = measure_slices(cases, label, settings=settings, notes=slice_notes)
-    notes += [*exam_notes.lines, *slice_notes.lines]
-    return LabelResult(exam, images)
+    patients, patient_notes = None, Notes(f"{label} (patients)")
+    if any(case.prediction.patient_findings for case in cases):
+        patients = measure_patients(cases, label, settings=settings, notes=patient_notes)
+    notes += [*exam_notes.lines, *slice_notes.lines, *patient_notes.lines]
+    return LabelResult(exam, images, patients)
 
 
 def _note_cases(cases: Sequence[JoinedCase], label: Label, notes: Notes) -> None:

@@ -27,7 +27,7 @@ from medrec.evaluation.reliability import (
 )
 from medrec.evaluation.result import Curves, Figures, LevelResult
 from medrec.evaluation.threshold import ThresholdFigures, measure_threshold
-from medrec.evaluation.truth import LevelRows, exam_rows, image_rows
+from medrec.evaluation.truth import LevelRows, exam_rows, image_rows, patient_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,6 +60,14 @@ def measure_exams(
     if rows.samples is not None and rows.samples.probability is not None:
         thresholds |= {one.name: one.threshold for one in settings.thresholds if one.label == label}
     return _measure_level(rows, thresholds, settings, notes)
+
+
+def measure_patients(
+    cases: Sequence[JoinedCase], label: Label, *, settings: EvaluationSettings, notes: Notes
+) -> LevelResult:
+    """Every figure of a label's patients, whose exams are lone films."""
+    rows = patient_rows(cases, label)
+    return _measure_level(rows, _thresholds(rows, notes), settings, notes)
 
 
 def measure_slices(

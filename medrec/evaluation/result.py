@@ -90,10 +90,14 @@ class LevelResult:
 
 @dataclass(frozen=True, eq=False)
 class LabelResult:
-    """One label: its exams, and its slices where the manifest has truth of slices."""
+    """One label: its exams, its slices where the manifest has truth of slices, and its patients.
+
+    `patients` is there where exams are lone films, of which a patient may have several.
+    """
 
     exam: LevelResult
     images: LevelResult | None = None
+    patients: LevelResult | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,6 +237,8 @@ def _label(result: LabelResult) -> dict[str, object]:
     data = _level(result.exam)
     if result.images is not None:
         data["images"] = _level(result.images)
+    if result.patients is not None:
+        data["patients"] = _level(result.patients)
     return data
 
 

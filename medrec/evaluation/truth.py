@@ -109,6 +109,34 @@ def exam_rows(cases: Sequence[JoinedCase], label: Label) -> LevelRows:
     return rows.close(derived=derived)
 
 
+def patient_rows(cases: Sequence[JoinedCase], label: Label) -> LevelRows:
+    """One row a patient with a scored film: the highest finding of the films, their joint truth.
+
+    A patient is positive if any film is, and negative only if every film is known to be; films that
+    were refused count for the truth.
+    """
+    rows = _Rows()
+    for unit, films in _by_unit(cases).items():
+        found = [
+            finding
+            for film in films
+            for finding in film.prediction.patient_findings
+            if finding.label == label
+        ]
+        if found:
+            truths = [exam_truth(film, label) for film in films]
+            truth = True if True in truths else None if None in truths else False
+            rows.add(truth, max(found, key=lambda one: one.logit), unit, 0.0)
+    return rows.close()
+
+
+def _by_unit(cases: Iterable[JoinedCase]) -> dict[str, list[JoinedCase]]:
+    units: dict[str, list[JoinedCase]] = {}
+    for case in cases:
+        units.setdefault(case.unit, []).append(case)
+    return units
+
+
 def image_rows(cases: Sequence[JoinedCase], label: Label) -> LevelRows:
     """One row a scored slice that a slice row of the manifest speaks of."""
     rows = _Rows()

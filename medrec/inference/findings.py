@@ -25,17 +25,18 @@ def to_findings(
 ) -> tuple[Finding | RawFinding, ...]:
     """Calibrate one logit a label, primary label first.
 
-    `prevalence` is the share of positives of the primary label where the model is used; its exam
-    probability is then shifted from the prevalence that it was calibrated at (Saerens et al. 2002,
-    eq. 4). Nothing is known of the other labels there, and theirs stay; but classes that exclude
-    the primary one share what it leaves, and have no threshold then: none flags the same exams.
+    `prevalence` is the share of positives of the primary label where the model is used; its
+    probability is then shifted from the prevalence that the level was calibrated at (Saerens et al.
+    2002, eq. 4). Nothing is known of the other labels there, and theirs stay; but classes that
+    exclude the primary one share what it leaves, and have no threshold then: none flags the same
+    exams.
     """
     primary = Label(package.manifest.primary_label)
     labels = sorted(map(Label, package.manifest.labels), key=lambda label: label != primary)
     values = dict(zip(map(Label, package.manifest.labels), map(float, logits), strict=True))
     findings = [_to_finding(package, label, values, level, operating_point) for label in labels]
-    if prevalence is not None and level == "exam" and "exam" in package.manifest.prevalence:
-        known = package.manifest.prevalence["exam"]
+    if prevalence is not None and level in package.manifest.prevalence:
+        known = package.manifest.prevalence[level]
         findings[0] = _shift(findings[0], known, prevalence)
         for number, label in enumerate(labels[1:], start=1):
             entry = package.calibration(label, level)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import medrec
 from medrec.domain.codes import Note, NoteCode, Reason, ReasonCode
 from medrec.domain.finding import CasePrediction, CaseStatus, ImageFindings, Provenance
+from medrec.domain.modality import FileFormat
 from medrec.domain.series import FileRecord, FileStatus
 from medrec.domain.terms import BODY_PARTS, LATERALITIES, VIEWS, known, maker_of
 from medrec.errors import FailedScanError, ScanError
@@ -23,13 +24,14 @@ from medrec.preprocess.volumes import VolumeInput
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from medrec.domain.finding import Finding, RawFinding
     from medrec.domain.modality import Modality
     from medrec.domain.series import Case, ImageHeader, Series
     from medrec.domain.volume import Volume
     from medrec.inference.predictor import VolumeLogits
     from medrec.inference.volumes import AnyPredictor
     from medrec.io.selection import Rules
-    from medrec.package.package import ModelPackage
+    from medrec.package.package import Level, ModelPackage
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +131,8 @@ class Screener:
     def _prediction(
         self, case: Case, scored: Sequence[_Scored], best: _Scored, provenance: Provenance
     ) -> CasePrediction:
-        findings = to_findings(
-            self._package,
-            best.logits.exam.tolist(),
-            level="exam",
-            operating_point=self._settings.operating_point,
-            prevalence=self._settings.prevalence,
-        )
+        is_lone_film = self._is_lone_film(best.series)
+        findings = self._findings(best, level="image" if is_lone_film else "exam")
         return CasePrediction(
             case_id=case.id,
             patient_key=case.patient_key,
@@ -144,11 +141,26 @@ class Screener:
             status=CaseStatus.SCORED,
             decision=decide(findings),
             findings=findings,
+            patient_findings=self._findings(best, level="exam") if is_lone_film else (),
             series=best.series.first.source if len(scored) > 1 else None,
             images=tuple(image for one in scored for image in self._images(one)),
             notes=self._notes(best, scored),
             provenance=provenance,
         )
+
+    def _findings(self, best: _Scored, *, level: Level) -> tuple[Finding | RawFinding, ...]:
+        return to_findings(
+            self._package,
+            best.logits.exam.tolist(),
+            level=level,
+            operating_point=self._settings.operating_point,
+            prevalence=self._settings.prevalence,
+        )
+
+    def _is_lone_film(self, series: Series) -> bool:
+        """A picture file is one film of an exam, of which the others are files of their own."""
+        is_of_films = self._package.manifest.input.dimensionality == "image"
+        return is_of_films and series.first.format is FileFormat.RASTER
 
     def _images(self, scored: _Scored) -> Iterator[ImageFindings]:
         rows = zip(scored.logits.slices, scored.logits.image, strict=True)

@@ -152,12 +152,14 @@ def _problems(error: ValidationError) -> list[str]:
 
 
 def _count_probabilities(content: dict[str, Any]) -> int:
-    every = [content, *content.get("images", ())]
-    return sum("probability" in finding for part in every for finding in part.get("findings", ()))
+    parts = [content, *content.get("images", ())]
+    every = [*(part.get("findings", ()) for part in parts), content.get("patient_findings", ())]
+    return sum("probability" in finding for findings in every for finding in findings)
 
 
 def _count_findings(prediction: CasePrediction) -> int:
-    every = [prediction.findings, *(image.findings for image in prediction.images)]
+    images = (image.findings for image in prediction.images)
+    every = [prediction.findings, prediction.patient_findings, *images]
     return sum(isinstance(finding, Finding) for findings in every for finding in findings)
 
 

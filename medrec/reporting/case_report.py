@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from medrec.domain.finding import CasePrediction, Decision, Finding, RawFinding
+from medrec.domain.finding import CasePrediction, Decision, Finding
 from medrec.errors import InputError
 from medrec.reporting.case_view import CasePictures, CaseView, Letters, hide_paths
 from medrec.reporting.explanations import NOTES, REASONS
@@ -123,10 +123,9 @@ def render_case(view: CaseView, *, back: str = "../../index.html") -> str:
         finding=finding,
         calibrated=isinstance(finding, Finding),
         others=[other for other in prediction.findings if other is not finding],
-        calibration=model.calibration(model.primary_label, level="exam")
-        or (model.calibration(model.primary_label, level="image") if not profile else None),
-        point=_point(finding, model),
-        shifted=_is_shifted(finding, model),
+        calibration=_calibration(prediction, model, has_profile=profile is not None),
+        point=_point(prediction, model),
+        shifted=_is_shifted(prediction, model),
         decision=DECISION_WORDS[prediction.decision] if prediction.decision else None,
         reason=REASONS[prediction.reason.code] if prediction.reason else None,
         notes=[(note, NOTES[note.code]) for note in prediction.notes[:_MOST_NOTES]],
@@ -140,17 +139,30 @@ def render_case(view: CaseView, *, back: str = "../../index.html") -> str:
     )
 
 
-def _point(finding: Finding | RawFinding | None, model: ModelFacts) -> OperatingPointFacts | None:
-    """The model's operating point, if it is the one that this finding was held against."""
-    point = model.operating_point
+def _calibration(
+    prediction: CasePrediction, model: ModelFacts, *, has_profile: bool
+) -> CalibrationFacts | None:
+    """The calibrator behind the page's probability: of images for a lone film, else of exams."""
+    image = model.calibration(model.primary_label, level="image")
+    if prediction.patient_findings:
+        return image
+    exam = model.calibration(model.primary_label, level="exam")
+    return exam or (None if has_profile else image)
+
+
+def _point(prediction: CasePrediction, model: ModelFacts) -> OperatingPointFacts | None:
+    """The model's operating point, if it is the one that the finding was held against."""
+    finding = prediction.finding(model.primary_label)
+    is_lone_film = bool(prediction.patient_findings)
+    point = model.film_operating_point if is_lone_film else model.operating_point
     if point is None or not isinstance(finding, Finding) or finding.threshold is None:
         return None
     return point if finding.operating_point in (None, point.name) else None
 
 
-def _is_shifted(finding: Finding | RawFinding | None, model: ModelFacts) -> bool:
+def _is_shifted(prediction: CasePrediction, model: ModelFacts) -> bool:
     """Whether the run was told another prevalence: that moves the threshold with the number."""
-    point = _point(finding, model)
+    finding, point = prediction.finding(model.primary_label), _point(prediction, model)
     if point is None or not isinstance(finding, Finding) or finding.threshold is None:
         return False
     return not math.isclose(finding.threshold, point.threshold, rel_tol=1e-6)

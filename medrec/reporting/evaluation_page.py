@@ -195,7 +195,10 @@ def _label_view(label: Label, found: LabelResult, number: int) -> LabelView:
     slug = re.sub(r"[^A-Za-z0-9-]+", "-", label).strip("-")[:60]
     # Labels that differ in signs alone would share a file name.
     name = slug if slug == label else f"{slug or 'label'}-{number + 1}"
-    levels = [_level_view(found.exam, title="exams", name=f"{name}_exam")]
+    title = "exams" if found.patients is None else "films"
+    levels = [_level_view(found.exam, title=title, name=f"{name}_exam")]
+    if found.patients is not None:
+        levels.append(_level_view(found.patients, title="patients", name=f"{name}_patients"))
     if found.images is not None:
         levels.append(_level_view(found.images, title="slices", name=f"{name}_images"))
     return LabelView(label, tuple(levels))
@@ -264,8 +267,12 @@ def _plates(level: LevelResult, name: str) -> tuple[Plate, ...]:
 def _headline(labels: Mapping[Label, LabelResult]) -> tuple[tuple[str, Estimate], ...]:
     rows: list[tuple[str, Estimate | None]] = []
     for label, found in labels.items():
-        rows.append((f"{label}: AUROC, exams", found.exam.figures.headline_auroc))
-        rows.append((f"{label}: ECE, exams", found.exam.figures.ece))
+        exams = "exams" if found.patients is None else "films"
+        rows.append((f"{label}: AUROC, {exams}", found.exam.figures.headline_auroc))
+        rows.append((f"{label}: ECE, {exams}", found.exam.figures.ece))
+        if found.patients is not None:
+            rows.append((f"{label}: AUROC, patients", found.patients.figures.headline_auroc))
+            rows.append((f"{label}: ECE, patients", found.patients.figures.ece))
         if found.images is not None:
             figures = found.images.figures
             rows.append((f"{label}: AUROC, slices", figures.headline_auroc))

@@ -57,6 +57,8 @@ class ModelFacts:
     limits: tuple[str, ...] = ()
     calibrations: tuple[CalibrationFacts, ...] = ()
     operating_point: OperatingPointFacts | None = None
+    film_operating_point: OperatingPointFacts | None = None
+    """That of a lone film, which is judged at the level of images."""
 
     def calibration(self, label: Label, *, level: Level) -> CalibrationFacts | None:
         """How a label is calibrated at a level, if it is."""

@@ -135,7 +135,10 @@ def _levels(
     for label in labels:
         if has_slices:
             levels[label, "image"] = scored.samples(label)
-        if exams:
+        if any(prediction.patient_findings for prediction in predictions):
+            primary = Label(package.manifest.primary_label)
+            levels[label, "exam"] = scored.patients(label, primary=primary)
+        elif exams:
             levels[label, "exam"] = _exam_samples(predictions, exams, label, groups)
         elif package.manifest.exam_level_surrogate:
             rng, pooling = np.random.default_rng(_SEED), pooling_of(package.manifest.model)

@@ -49,13 +49,13 @@ def to_level_samples(
     references: Iterable[Reference],
     rng: np.random.Generator,
 ) -> dict[tuple[Label, Level], Samples]:
-    """Rows of both levels; of images alone where volumes give no exams to calibrate on.
+    """Rows of both levels; of images alone where there are no exams to calibrate on.
 
-    Networks of whole exams have that level alone. For the others, an
-    exam is a film, or a run of slices where substacks are asked for, or else a whole volume;
-    `references` are the rows of the manifest, some of which may speak of whole volumes. A package
-    holds a level for all its labels or for none, so exams are left out where one label lacks two
-    patients of either class.
+    Networks of whole exams have that level alone. For the others, an exam is the films of a
+    patient, or a run of slices where substacks are asked for, or else a whole volume; `references`
+    are the rows of the manifest, some of which may speak of whole volumes. A package holds a level
+    for all its labels or for none, so exams are left out where one label lacks two patients of
+    either class.
     """
     if is_of_exams(config.model):
         return {(label, "exam"): scored.samples(label) for label in scored.labels}
@@ -64,8 +64,7 @@ def to_level_samples(
         label: _exams(scored, label, config, pooling, references=references, rng=rng)
         for label in scored.labels
     }
-    is_whole = config.scope.dimensionality == "volume" and config.calibration.substacks is None
-    has_exams = not is_whole or all(
+    has_exams = config.calibration.substacks is not None or all(
         min(samples.positive_units, samples.negative_units) >= FEWEST_PATIENTS
         for samples in exams.values()
     )
@@ -89,7 +88,7 @@ def _exams(
     if config.calibration.substacks is not None:
         return scored.substacks(label, config.calibration.substacks, pooling, rng=rng)
     if config.scope.dimensionality == "image":
-        return scored.samples(label)
+        return scored.patients(label, primary=Label(config.primary_label))
     stated = {row.path: row.labels for row in references if row.slice is None}
     return scored.volumes(label, stated, pooling)
 

@@ -13,7 +13,7 @@ from medrec.reporting.model_facts import CalibrationFacts, ModelFacts, Operating
 from medrec.workflows.output import read_run
 
 if TYPE_CHECKING:
-    from medrec.package.package import ModelPackage
+    from medrec.package.package import Level, ModelPackage
 
 
 _FACTS = TypeAdapter(ModelFacts)
@@ -53,7 +53,10 @@ def model_facts(package: ModelPackage, *, operating_point: str) -> ModelFacts:
         summary=manifest.card.summary,
         limits=tuple(manifest.card.limits),
         calibrations=tuple(_calibrations(package)),
-        operating_point=_operating_point(package, operating_point),
+        operating_point=_operating_point(package, operating_point, "exam"),
+        film_operating_point=_operating_point(package, operating_point, "image")
+        if manifest.input.dimensionality == "image"
+        else None,
     )
 
 
@@ -72,8 +75,8 @@ def _calibrations(package: ModelPackage) -> list[CalibrationFacts]:
     ]
 
 
-def _operating_point(package: ModelPackage, name: str) -> OperatingPointFacts | None:
-    point = package.operating_point(name, package.manifest.primary_label, "exam")
+def _operating_point(package: ModelPackage, name: str, level: Level) -> OperatingPointFacts | None:
+    point = package.operating_point(name, package.manifest.primary_label, level)
     if point is None:
         return None
     return OperatingPointFacts(

@@ -14,7 +14,7 @@ from medrec.models.exclusive import scale_to_one_array
 from medrec.models.pooling import pool_exam_logit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from medrec.config.calibration import SubstackConfig
     from medrec.config.model import PoolingConfig
@@ -62,6 +62,46 @@ class ScoredSlices:
             self.logits[known, self.labels.index(label)],
             [self.references[n].resampling_unit for n in known],
         )
+
+    def patients(self, label: Label, *, primary: Label) -> Samples:
+        """Films by patient: the highest logit of the films, positive if any film is.
+
+        A patient is left out where no film is positive and one is unknown. Labels that exclude each
+        other take the logits of one film, that with the highest logit of `primary`, as a study's
+        exam does; a patient whose films differ in class is of the primary one, or left out.
+        """
+        group = group_of(label, self.exclusive)
+        column = self.labels.index(primary if len(group) > 1 else label)
+        samples = [
+            (self._class_of(numbers, group, primary), unit, max(numbers, key=self._rank(column)))
+            for unit, numbers in self._films().items()
+        ]
+        known = [one for one in samples if one[0] is not None]
+        return Samples.from_logits(
+            [label in (present or ()) for present, _, _ in known],
+            [self.logits[film, self.labels.index(label)] for _, _, film in known],
+            [unit for _, unit, _ in known],
+        )
+
+    def _films(self) -> dict[str, list[int]]:
+        films: dict[str, list[int]] = {}
+        for number, row in enumerate(self.references):
+            films.setdefault(row.resampling_unit, []).append(number)
+        return films
+
+    def _rank(self, column: int) -> Callable[[int], float]:
+        return lambda number: float(self.logits[number, column])
+
+    def _class_of(
+        self, numbers: list[int], group: Sequence[Label], primary: Label
+    ) -> set[Label] | None:
+        """Which labels of a group are true of a patient's films; None where that is unknown."""
+        truths = {one: [self.references[n].labels.get(one) for n in numbers] for one in group}
+        present = {one for one, found in truths.items() if True in found}
+        if len(group) > 1 and primary in present:
+            return {primary}
+        is_known = (present and len(group) == 1) or not any(None in f for f in truths.values())
+        return present if is_known and len(present) <= 1 else None
 
     def substacks(
         self,

@@ -19,7 +19,7 @@ from medrec.evaluation.discrimination import auroc_rounds
 from medrec.evaluation.evaluate import evaluate_predictions
 from medrec.evaluation.intervals import Bounds, bootstrap_units
 from medrec.evaluation.reliability import brier_rounds, ece_if_calibrated, ece_rounds
-from medrec.evaluation.result import GroupResult, LevelResult
+from medrec.evaluation.result import GroupResult, LabelResult, LevelResult
 from medrec.evaluation.threshold import measure_threshold
 from medrec.inference.build import build_screener
 from medrec.io.predictions import Journal
@@ -69,13 +69,20 @@ def score_test(
     figures = [
         figure
         for label, found in result.labels.items()
-        for where, level in (("exams", found.exam), ("slices", found.images))
+        for where, level in _levels(found)
         if level is not None
         for figure in _level_figures(f"{label}, {where}", level)
     ]
     figures += [figure for found in result.exclusive for figure in _group_figures(found)]
     figures += _run_figures(package, config, predictions, references)
     return ModelTest(tuple(figures), tuple(result.notes))
+
+
+def _levels(found: LabelResult) -> Iterator[tuple[str, LevelResult | None]]:
+    """What is counted at each level; where patients are judged apart, an exam is a film."""
+    yield "exams" if found.patients is None else "films", found.exam
+    yield "slices", found.images
+    yield "patients", found.patients
 
 
 def _write_journal(out: Path, predictions: Sequence[CasePrediction]) -> None:

@@ -295,3 +295,43 @@ def test_nothing_joined_is_an_answer_not_a_crash(predict, refer):
 
     assert (1, 1) == (result.flow.unmatched, result.flow.without_reference)
     assert to_json(result)["labels"]["tumor"]["n"] == 0
+
+
+@pytest.fixture
+def films(predict, refer):
+    """Films of patients as (patient, truth, probability), each a case of its own."""
+
+    def make(*given):
+        predictions, rows = [], []
+        for number, (patient, truth, chance) in enumerate(given):
+            film = predict(f"f{number}", chance)
+            halved = predict(f"f{number}", chance / 2, threshold=0.2).findings
+            predictions.append(replace(film, patient_findings=halved))
+            rows.append(refer(f"f{number}.nii", truth, patient=patient))
+        return predictions, rows
+
+    return make
+
+
+def test_a_patient_of_lone_films_has_the_highest_finding_and_their_joint_truth(films):
+    positives = [(f"p{n}", True, 0.8) for n in range(12)]
+    negatives = [(f"n{n}", False, 0.2) for n in range(12)]
+    others = [("p0", False, 0.9), ("n0", False, 0.1), ("n1", None, 0.7)]
+
+    result = evaluate_predictions(*films(*positives, *negatives, *others), settings=QUICK)
+
+    patients = result.labels[TUMOR].patients
+    assert (23, 12, 1) == (patients.n, patients.positives, patients.unknown)
+    assert {"screening": 0.2} == {
+        name: point.threshold for name, point in patients.operating_points.items()
+    }
+    # 11 patients at 0.4 and one at 0.45, and 11 negative ones at 0.1: half of what films have.
+    expected = (11 * 0.6**2 + 0.55**2 + 11 * 0.1**2) / 23
+    assert expected == pytest.approx(patients.figures.brier.value)
+    assert "patients" in to_json(result)["labels"]["tumor"]
+
+
+def test_exams_that_are_no_lone_films_have_no_level_of_patients(cohort):
+    result = evaluate_predictions(*cohort(), settings=QUICK)
+
+    assert result.labels[TUMOR].patients is None

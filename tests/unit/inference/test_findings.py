@@ -89,10 +89,13 @@ def test_another_prevalence_moves_the_probability_and_never_the_decision(logit, 
     assert low <= after[0].probability <= high
 
 
-def test_another_prevalence_leaves_images_as_they_were():
+def test_a_lone_film_is_shifted_from_the_prevalence_of_images():
     package = a_model(calibrations=[a_calibration("image")], points=[a_point("image")])
 
-    assert find(package, 1.0, level="image") == find(package, 1.0, level="image", prevalence=0.01)
+    before = find(package, 1.0, level="image")[0].probability
+    after = find(package, 1.0, level="image", prevalence=0.01)[0].probability
+
+    assert shift_prevalence(before, known=0.3, wanted=0.01) == pytest.approx(after)
 
 
 def test_another_prevalence_is_that_of_the_primary_label_alone():

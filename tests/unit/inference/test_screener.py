@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 from dicom_factory import a_stack, an_enhanced, an_image, save, save_stack
-from package_factory import a_package
+from package_factory import a_calibration, a_package
+from PIL import Image
 
 from medrec.config.screening import ScreenConfig
 from medrec.domain.codes import NoteCode, ReasonCode
@@ -375,7 +376,9 @@ def test_an_error_that_is_no_scans_error_is_not_swallowed(tmp_path, package, mon
 @pytest.fixture(scope="module")
 def film_package(tmp_path_factory):
     contract = {"modality": ["DX"], "dimensionality": "image"}
-    return a_package(tmp_path_factory.mktemp("film-model"), input=contract)
+    folder = tmp_path_factory.mktemp("film-model")
+    exam = a_calibration("exam", parameters={"slope": 1.0, "intercept": -0.7})
+    return a_package(folder, input=contract, calibrations=(a_calibration("image"), exam))
 
 
 def a_film(folder, **tags):
@@ -411,6 +414,41 @@ def test_the_facts_of_a_film_say_what_its_spacing_rests_on(film_package, tmp_pat
     outcome = screener(only_case(a_film(tmp_path, **tags)))
 
     assert outcome.facts["Spacing"] == words
+
+
+def a_png(folder):
+    pixels = (some_voxels(3, slices=1)[:, :, 0].T // 4).astype(np.uint8)
+    Image.fromarray(pixels).save(folder / "film.png")
+    return folder
+
+
+def test_a_lone_film_is_judged_as_an_image_and_beside_it_as_one_of_a_patients(
+    film_package, tmp_path
+):
+    screener = build_screener(film_package, ScreenConfig(heatmap=False), device="cpu")
+
+    prediction = screener(only_case(a_png(tmp_path))).prediction
+
+    (finding,), (of_patient,) = prediction.findings, prediction.patient_findings
+    logit = finding.logit
+    assert film_package.calibration("tumor", "image").finding("tumor", logit).probability == (
+        finding.probability
+    )
+    assert film_package.calibration("tumor", "exam").finding("tumor", logit).probability == (
+        of_patient.probability
+    )
+    assert finding.probability != of_patient.probability
+
+
+def test_a_study_of_films_is_an_exam(film_package, tmp_path):
+    screener = build_screener(film_package, ScreenConfig(heatmap=False), device="cpu")
+
+    prediction = screener(only_case(a_film(tmp_path))).prediction
+
+    (finding,) = prediction.findings
+    exam = film_package.calibration("tumor", "exam").finding("tumor", finding.logit)
+    assert exam.probability == finding.probability
+    assert () == prediction.patient_findings
 
 
 def test_a_file_of_several_stacks_has_one_row_and_says_which_was_not_judged(screener, tmp_path):

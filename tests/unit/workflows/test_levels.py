@@ -12,6 +12,7 @@ from medrec.config.calibration import CalibrationConfig, OperatingPointConfig, S
 from medrec.config.model import PoolingConfig
 from medrec.config.training import TrainConfig
 from medrec.domain.finding import Label
+from medrec.domain.reference import Reference
 from medrec.errors import CalibrationError
 from medrec.workflows.levels import choose_pooling, fit_levels, to_level_samples
 from medrec.workflows.scored import ScoredSlices
@@ -108,15 +109,50 @@ def test_the_prevalence_is_that_of_the_primary_label():
 
     fitted = fit(ScoredSlices(rows, logits, scored.labels), cutting=None, primary=EDEMA)
 
-    assert 4 == len(fitted.calibrations)
+    assert 2 == len(fitted.calibrations)
     assert 1 / 12 == pytest.approx(fitted.prevalence["image"])
 
 
-def test_a_film_is_an_exam():
-    levels = level_samples(a_noisy_score(), cutting=None, dimensionality="image")
+def some_films(*films):
+    """One row a film, given as (patient, truth, logit)."""
+    rows = tuple(
+        Reference(path=f"{number}.png", patient=patient, labels={TUMOR: truth})
+        for number, (patient, truth, _) in enumerate(films)
+    )
+    return ScoredSlices(rows, np.array([[logit] for *_, logit in films]), (TUMOR,))
 
-    assert [(TUMOR, "image"), (TUMOR, "exam")] == list(levels)
-    assert levels[TUMOR, "image"].logit.tolist() == levels[TUMOR, "exam"].logit.tolist()
+
+def test_an_exam_of_films_is_a_patient_with_the_highest_logit_of_the_films():
+    films = some_films(
+        ("a", True, 0.5), ("a", False, 2.0), ("b", False, -1.0), ("b", False, -3.0),
+        ("c", True, 1.0), ("d", False, 0.0),
+    )  # fmt: skip
+
+    exams = level_samples(films, cutting=None, dimensionality="image")[TUMOR, "exam"]
+
+    assert {"a": (True, 2.0), "b": (False, -1.0), "c": (True, 1.0), "d": (False, 0.0)} == {
+        unit: (truth, logit)
+        for unit, truth, logit in zip(exams.unit, exams.truth, exams.logit, strict=True)
+    }
+
+
+def test_a_patient_with_an_unknown_film_is_no_exam_unless_another_film_is_positive():
+    films = some_films(
+        ("a", True, 1.0), ("a", None, 3.0), ("b", None, 0.0), ("b", False, 0.0),
+        ("c", True, 1.0), ("d", False, 0.0), ("e", False, 0.0),
+    )  # fmt: skip
+
+    exams = level_samples(films, cutting=None, dimensionality="image")[TUMOR, "exam"]
+
+    assert ["a", "c", "d", "e"] == exams.unit.tolist()
+
+
+def test_films_of_patients_who_all_have_a_positive_one_give_no_exams():
+    films = some_films(("a", True, 1.0), ("a", False, 0.0), ("b", True, 1.0), ("b", False, 0.0))
+
+    levels = level_samples(films, cutting=None, dimensionality="image")
+
+    assert [(TUMOR, "image")] == list(levels)
 
 
 def some_volumes(*truths):
