@@ -92,20 +92,8 @@ def train(
     """
     path, out, say, stages = Path(config), Path(out), say or _silent, Stages()
     asked = with_rules(read_config(path, TrainConfig, overrides=overrides), path.parent)
-    check_augment(asked.augment)
     license_text = read_license(asked, path.parent)
-    references, root = build_references(asked.data, labels=asked.labels, folder=path.parent)
-    references = settle_exclusive(
-        references, to_groups(asked.exclusive), where=f"{path.name}, data"
-    )
-    plan = check_data(
-        references,
-        root=root,
-        labels=asked.labels,
-        where=str(path),
-        plan=lambda: build_splits(asked.splits, references, folder=path.parent),
-    )
-    check_ensemble(asked, plan)
+    references, root, plan = _read_data(asked, path)
     prepare_output(out, resume=resume)
     _begin(out, asked)
     run = _Run(asked, root, out, pick_device(device), _cache_folder(asked, path.parent, out), say)
@@ -145,6 +133,28 @@ def train(
     shutil.rmtree(out / _CACHE, ignore_errors=True)  # of use to this run alone
     _finish(out, asked, {"device": run.device, "seconds": stages.seconds, "digest": package.digest})
     return TrainResult(package, test)
+
+
+def _read_data(config: TrainConfig, path: Path) -> tuple[list[Reference], Path, SplitPlan]:
+    """The rows, the folder that their paths start from, and who trains and who is tested.
+
+    Raises:
+        MedrecError: Data, splits or options that can't be trained on, before anything is prepared.
+    """
+    check_augment(config.augment)
+    references, root = build_references(config.data, labels=config.labels, folder=path.parent)
+    references = settle_exclusive(
+        references, to_groups(config.exclusive), where=f"{path.name}, data"
+    )
+    plan = check_data(
+        references,
+        root=root,
+        labels=config.labels,
+        where=str(path),
+        plan=lambda: build_splits(config.splits, references, folder=path.parent),
+    )
+    check_ensemble(config, plan)
+    return references, root, plan
 
 
 @dataclass(frozen=True, slots=True)
