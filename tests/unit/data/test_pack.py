@@ -7,28 +7,14 @@ from multiprocessing.reduction import ForkingPickler
 import numpy as np
 import pytest
 import torch
+from pack_writers import FORMAT, SHAPE, add_for_ever, add_some, fill, images
 
-from medrec.data.pack import PackFormat, PicturePack
-
-SHAPE = (1, 4, 4)
-FORMAT = PackFormat({"prepare": {"size_px": 4}}, SHAPE)
-
-
-def images(count, seed=0):
-    return torch.rand(count, *SHAPE, generator=torch.Generator().manual_seed(seed))
+from medrec.data.pack import PicturePack
 
 
 @pytest.fixture
 def pack(tmp_path):
     return PicturePack(tmp_path, FORMAT)
-
-
-def fill(pack, *keys, count=3):
-    with pack.writing() as writer:
-        for key in keys:
-            writer.add(
-                key, images(count, sum(key.encode())), slices=range(count), slice_count=count + 1
-            )
 
 
 def pictures_of(pack, key):
@@ -121,15 +107,9 @@ def test_what_came_before_an_error_is_kept(pack):
     assert torch.equal(expected("a"), pictures_of(pack, "a"))
 
 
-def _add_some(folder, start):
-    pack = PicturePack(folder, FORMAT)
-    for number in range(start, start + 5):
-        fill(pack, f"key {number}")
-
-
 def test_two_processes_that_write_at_once_spoil_nothing(tmp_path):
     context = multiprocessing.get_context("spawn")
-    writers = [context.Process(target=_add_some, args=(tmp_path, start)) for start in (0, 5)]
+    writers = [context.Process(target=add_some, args=(tmp_path, start)) for start in (0, 5)]
     for writer in writers:
         writer.start()
     for writer in writers:
@@ -187,23 +167,10 @@ def test_what_was_read_is_a_copy(pack):
     assert np.float16 == pictures.source.items.dtype
 
 
-def _add_for_ever(folder, begun):
-    with PicturePack(folder, FORMAT).writing() as writer:
-        for number in range(10**9):
-            writer.add(
-                f"key {number}", images(3, sum(f"key {number}".encode())), slices=range(3),
-                slice_count=3,
-            )  # fmt: skip
-            if number % 7 == 0:
-                writer.sync()
-            if number == 50:
-                begun.set()
-
-
 def test_a_killed_writer_leaves_whole_entries_and_no_lock(tmp_path):
     context = multiprocessing.get_context("spawn")
     begun = context.Event()
-    writer = context.Process(target=_add_for_ever, args=(tmp_path, begun))
+    writer = context.Process(target=add_for_ever, args=(tmp_path, begun))
     writer.start()
     assert begun.wait(60)
     writer.kill()
