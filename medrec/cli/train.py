@@ -19,8 +19,10 @@ def command(
     overrides: Overrides = [],  # noqa: B006 (typer copies it)
 ) -> None:
     """Train, calibrate and test a model; the run folder holds the package."""
-    from medrec.workflows.train import train
+    from medrec.workflows.train import lead_or_take_part
 
-    result = train(config, out=out, device=device, resume=resume, overrides=overrides, say=tell)
-    for line in result.summary_lines():
+    result = lead_or_take_part(
+        config, out=out, device=device, resume=resume, overrides=overrides, say=tell
+    )
+    for line in result.summary_lines() if result else []:
         say(line)

@@ -107,6 +107,13 @@ class FitConfig(Schema):
     """None: the schedule is fixed. Refused when cross-fitting, where nothing may be chosen."""
     compile: bool | None = None
     """Compile the network by torch.compile. None or false: as it is."""
+    devices: Annotated[int, Field(ge=1)] | None = None
+    """Processes on each machine, each with a device and a `batch_size` of its own. None: as many as
+    torchrun started; without torchrun, one."""
+    nodes: Annotated[int, Field(ge=1)] | None = None
+    """Machines. None: as many as torchrun was started on."""
+    strategy: Literal["auto", "ddp"] | None = None
+    """How several devices share a fit: `ddp`, each holds the whole network. None or auto: that."""
 
 
 class CardConfig(Schema):

@@ -14,6 +14,7 @@ from medrec.errors import DataSplitError
 from medrec.training.losses import positive_weights
 from medrec.training.modules import ClassifierModule, EpochRecord
 from medrec.training.optimiser import FrozenBackbone
+from medrec.training.ranks import find_ranks
 from medrec.training.sampling import training_loader, watching_loader
 from medrec.training.trainer import BEST, LAST, build_trainer
 
@@ -116,8 +117,10 @@ def fit_network(
 
 
 def _check(data: FitData) -> None:
-    if not data.train.known_rows():
+    if len(data.train.known_rows()) < (count := find_ranks().count):
         message = "no row with a known label to learn from"
+        if data.train.known_rows():
+            message = f"fewer rows with a known label than the {count} processes of torchrun"
         raise DataSplitError(message)
     if data.choose_best and not (data.watched and data.watched.known_rows()):
         message = "the best epoch is chosen on the tune split, which has no row with a known label"

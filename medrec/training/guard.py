@@ -25,8 +25,8 @@ class SkipGuard(pl.Callback):
     """Leave out each step whose gradient holds NaN or Inf, as if its batches had never come.
 
     Weights, moments, the moving average and batch-norm statistics stay; the learning rate's
-    schedule goes on. Gradients are summed over processes before they are looked at, so that all
-    of them skip the same steps. Works with any LightningModule.
+    schedule goes on. Where one of several processes has to skip a step, all of them do. Works with
+    any LightningModule.
 
     Raises:
         TrainingError: 20 steps in a row, or more than 5 % of an epoch (and more than 5 steps).
@@ -61,7 +61,8 @@ class SkipGuard(pl.Callback):
         """Take the gradients away if one is no number: optimisers pass over weights without one."""
         gradients = [p.grad for p in pl_module.parameters() if p.grad is not None]
         norms = torch.stack([torch.linalg.vector_norm(gradient) for gradient in gradients])
-        self.was_skipped = not bool(torch.isfinite(norms).all())
+        is_finite = bool(torch.isfinite(norms).all())
+        self.was_skipped = not trainer.strategy.reduce_boolean_decision(is_finite, all=True)
         if not self.was_skipped:
             self._in_a_row = 0
             return

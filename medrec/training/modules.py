@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _HISTORY = "medrec_history"
 _SEED_STEP = 1_000_003
+_RANK_STEP = 500_000_003
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,9 @@ class ClassifierModule(pl.LightningModule):
     def training_step(self, batch: Batch, number: int) -> torch.Tensor:
         """Loss of one batch."""
         # Dropout's numbers depend on the step alone: a resumed fit goes on as if it was never cut.
-        seed = self._settings.seed * _SEED_STEP + self._drawn(number)
+        # Several processes draw apart.
+        own = self.global_rank * _RANK_STEP
+        seed = self._settings.seed * _SEED_STEP + self._drawn(number) + own
         torch.manual_seed(seed)
         images, targets = self._mixed(batch, seed)
         weight = self._positive_weight

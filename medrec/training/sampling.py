@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from medrec.training.balance import row_weights
+from medrec.training.ranks import Ranks, find_ranks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,16 +41,24 @@ class Draw(NamedTuple):
 class EpochSampler(Sampler[Draw]):
     """Every row once an epoch, in an order that seed and epoch fix.
 
-    With `weights` (N,), as many rows are drawn with replacement, each with its chance.
+    With `weights` (N,), as many rows are drawn with replacement, each with its chance. Of several
+    processes, each takes every `ranks.count`-th of the same draws; the last few draws, which
+    wouldn't reach all processes, are left out of the epoch.
     """
 
     def __init__(
-        self, rows: Sequence[int], *, seed: int, weights: NDArray[np.float64] | None = None
+        self,
+        rows: Sequence[int],
+        *,
+        seed: int,
+        weights: NDArray[np.float64] | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         super().__init__()
         self._rows = np.asarray(rows)
         self._seed = seed
         self._weights = weights
+        self._ranks = ranks or Ranks()
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -57,7 +66,7 @@ class EpochSampler(Sampler[Draw]):
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._rows) // self._ranks.count
 
     def __iter__(self) -> Iterator[Draw]:
         rng = np.random.default_rng([self._seed, self._epoch])
@@ -65,7 +74,8 @@ class EpochSampler(Sampler[Draw]):
             order = rng.permutation(self._rows)
         else:
             order = rng.choice(self._rows, size=len(self._rows), p=self._weights)
-        return (Draw(int(row), self._epoch) for row in order)
+        own = order[self._ranks.rank :: self._ranks.count][: len(self)]
+        return (Draw(int(row), self._epoch) for row in own)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,12 +111,17 @@ class DrawnSlices(Dataset[Batch]):
 def training_loader(
     slices: SliceDataset | VolumeDataset, settings: FitSettings, *, augment: Augment | None
 ) -> DataLoader[Batch]:
-    """Feed the rows that teach something; the last, smaller batch of an epoch is dropped."""
+    """Feed the rows that teach something; the last, smaller batch of an epoch is dropped.
+
+    Each of several processes gets rows of its own.
+    """
     rows = slices.known_rows()
+    weights = _weights(slices, rows, settings)
+    sampler = EpochSampler(rows, seed=settings.seed, weights=weights, ranks=find_ranks())
     return DataLoader(
         DrawnSlices(slices, augment, settings.seed, is_seeded=settings.augment_on == "device"),
-        sampler=EpochSampler(rows, seed=settings.seed, weights=_weights(slices, rows, settings)),
-        batch_size=min(settings.batch_size, len(rows)),
+        sampler=sampler,
+        batch_size=min(settings.batch_size, len(sampler)),
         drop_last=True,
         num_workers=settings.workers,
         persistent_workers=settings.workers > 0,

@@ -37,3 +37,6 @@ class FitSettings:
     early_stop_patience: int | None = None
     early_stop_min_delta: float = 0.0
     compile: bool | None = None
+    devices: int | None = None
+    nodes: int | None = None
+    strategy: Literal["auto", "ddp"] | None = None

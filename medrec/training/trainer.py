@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProg
 from medrec.errors import TrainingError
 from medrec.training.ema import build_ema
 from medrec.training.guard import SkipGuard
+from medrec.training.ranks import Ranks, check_ranks, find_ranks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,10 +44,12 @@ def build_trainer(
         callbacks: More of them, after those of every fit.
 
     Raises:
-        TrainingError: Half precision (fp16) without a GPU; early stop where nothing is watched.
+        TrainingError: Half precision (fp16) without a GPU; early stop where nothing is watched;
+            other processes than the settings ask for.
     """
     name, _, index = device.partition(":")
-    _check(settings, name, choose_best=choose_best)
+    ranks = find_ranks()
+    _check(settings, device, ranks, choose_best=choose_best)
     guard = SkipGuard()
     made: list[pl.Callback] = [
         guard,
@@ -57,12 +60,15 @@ def build_trainer(
         made.append(_checkpoints(folder, choose_best=True))
     if settings.early_stop_patience is not None:
         made.append(_early_stop(settings.early_stop_patience, settings.early_stop_min_delta))
-    is_watched = sys.stderr.isatty()
+    is_watched = sys.stderr.isatty() and ranks.is_main
     if is_watched:
         made.append(RichProgressBar(console_kwargs={"stderr": True}))
     return pl.Trainer(
         accelerator={"cuda": "gpu"}.get(name, name),
-        devices=[int(index)] if index else 1,
+        devices=[int(index)] if index else ranks.here,
+        num_nodes=ranks.nodes,
+        strategy="ddp" if ranks.count > 1 else "auto",
+        use_distributed_sampler=False,  # medrec's own sampler deals the rows out
         precision=_PRECISIONS[settings.precision],
         max_epochs=settings.epochs,
         gradient_clip_val=settings.gradient_clip or None,
@@ -77,9 +83,11 @@ def build_trainer(
     )
 
 
-def _check(settings: FitSettings, device: str, *, choose_best: bool) -> None:
-    problems = []
-    has_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+def _check(settings: FitSettings, device: str, ranks: Ranks, *, choose_best: bool) -> None:
+    problems = check_ranks(ranks, devices=settings.devices, nodes=settings.nodes, device=device)
+    if ranks.count > 1 and settings.head_epochs:
+        problems.append("fit.unfreeze: weights can't be frozen for a while on several devices")
+    has_gpu = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
     if settings.precision == "fp16" and not has_gpu:
         problems.append("fit.precision: fp16 needs a GPU; bf16 and 32 work on the CPU")
     if settings.early_stop_patience is not None and not choose_best:

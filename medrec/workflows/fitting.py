@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ from medrec.preprocess.build import build_any_augmenter, build_batch_augmenter
 from medrec.training.build import build_network, build_settings
 from medrec.training.fit import FitData, fit_network
 from medrec.training.predict import predict_logits, predict_volumes
+from medrec.training.ranks import Ranks
 from medrec.workflows.scored import ScoredSlices, to_groups
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class Fitter:
     device: str
     resume: bool
     say: Say
+    ranks: Ranks = field(default_factory=Ranks)
+    """Of several processes, all fit and only the first one writes."""
 
     def fit(self) -> ScoredSlices:
         """Write the final weights to `model/`; return logits of patients who had no part in them.
@@ -160,6 +163,8 @@ class Fitter:
         return Ensemble(networks, exclusive=self._exclusive)
 
     def _ship(self, network: nn.Module) -> None:
+        if not self.ranks.is_main:
+            return
         model = self.out / "model"
         model.mkdir(exist_ok=True)
         save_weights(model / WEIGHTS, network.state_dict())
@@ -194,8 +199,9 @@ class Fitter:
             device=self.device,
             resume=self.resume,
         )
-        history = json.dumps([asdict(record) for record in result.history], indent=2)
-        (folder / "history.json").write_text(history + "\n", encoding="utf-8")
+        if self.ranks.is_main:
+            history = json.dumps([asdict(record) for record in result.history], indent=2)
+            (folder / "history.json").write_text(history + "\n", encoding="utf-8")
         self.say(f"{part.name}: {_last(result.history)}")
         # Weights ship in half precision, so they are rounded before anything is calibrated on them.
         result.network.load_state_dict(round_to_half(result.network.state_dict()))
@@ -220,6 +226,8 @@ class Fitter:
 
     def _write_logits(self, scored: ScoredSlices) -> None:
         """What calibrators are fitted on, for anyone who wants to fit them again."""
+        if not self.ranks.is_main:
+            return
         names = [f"{label}_logit" for label in scored.labels]
         rows = (
             {"path": row.path, "slice": row.slice, **dict(zip(names, values, strict=True))}

@@ -31,6 +31,7 @@ from medrec.preprocess.build import (
     build_preprocessor,
     check_augment,
 )
+from medrec.training.ranks import find_ranks, meet
 from medrec.workflows.auditing import audit_run, check_data, refuse_blocking
 from medrec.workflows.command import to_command
 from medrec.workflows.fitting import Fitter, Say, check_ensemble
@@ -102,6 +103,7 @@ def train(
     with stages("audit"):
         audited = run.audit(slices, references, plan)
     say(f"{_count(slices)} of {len(plan.assignment)} patients")
+    meet(run.device)  # processes that take part wait for what was prepared
     with stages("fit"):
         scored = Fitter(asked, slices, plan, out, run.device, resume=resume, say=say).fit()
     with stages("calibrate"):
@@ -157,6 +159,35 @@ def _read_data(config: TrainConfig, path: Path) -> tuple[list[Reference], Path, 
     return references, root, plan
 
 
+def lead_or_take_part(
+    config: str | Path,
+    *,
+    out: str | Path,
+    device: str = "auto",
+    resume: bool = False,
+    overrides: Sequence[str] = (),
+    say: Say | None = None,
+) -> TrainResult | None:
+    """Train; of several processes that torchrun started, the first one alone has a result.
+
+    The others wait until it has prepared and audited the data, fit with it, and leave.
+
+    Raises:
+        MedrecError: As `train`.
+    """
+    ranks = find_ranks()
+    if ranks.is_main:
+        return train(config, out=out, device=device, resume=resume, overrides=overrides, say=say)
+    path, out = Path(config), Path(out)
+    asked = with_rules(read_config(path, TrainConfig, overrides=overrides), path.parent)
+    where = pick_device(device)
+    meet(where)
+    references, root, plan = _read_data(asked, path)
+    run = _Run(asked, root, out, where, _cache_folder(asked, path.parent, out), _silent)
+    Fitter(asked, run.read(references), plan, out, where, resume, _silent, ranks).fit()
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class _Run:
     """What the stages of one run share."""
@@ -170,14 +201,18 @@ class _Run:
 
     def prepare(self, references: Sequence[Reference], plan: SplitPlan) -> Prepared:
         """Prepare all scans once, write the manifest with its splits."""
-        volumes = is_of_exams(self.config.model)
-        slices = self._volumes(references) if volumes else self._slices(references)
+        slices = self.read(references)
         placed = [
             replace(row, split=plan.place_of(row).split)
             for row in relocate(references, root=self.root, folder=self.out)
         ]
         write_manifest(self.out / "manifest.csv", placed)
         return slices
+
+    def read(self, references: Sequence[Reference]) -> Prepared:
+        """Prepare what isn't in the cache yet."""
+        volumes = is_of_exams(self.config.model)
+        return self._volumes(references) if volumes else self._slices(references)
 
     def _slices(self, references: Sequence[Reference]) -> SliceDataset:
         config, rules = self.config, rules_of(self.config)

@@ -1,11 +1,13 @@
 """Which picture comes when, and how it is changed."""
 
 from dataclasses import replace
+from itertools import islice
 
 import pytest
 import torch
 
 from medrec.preprocess.augment import Augmenter
+from medrec.training.ranks import Ranks
 from medrec.training.sampling import (
     EpochSampler,
     augment_batch,
@@ -132,3 +134,13 @@ def test_a_batch_with_seeds_is_changed_and_one_without_is_not():
     assert same is targets
     assert images is augment_batch((images, targets), change)[0]
     assert images is augment_batch((images, targets, seeds), None)[0]
+
+
+def test_two_processes_draw_all_rows_of_an_epoch_between_them():
+    shares = [
+        [draw.row for draw in EpochSampler(range(9), seed=1, ranks=Ranks(rank, 2, 2, rank))]
+        for rank in (0, 1)
+    ]
+
+    alone = [draw.row for draw in islice(EpochSampler(range(9), seed=1), 8)]
+    assert alone == [row for pair in zip(*shares, strict=True) for row in pair]

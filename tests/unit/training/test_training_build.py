@@ -17,7 +17,7 @@ def test_every_field_of_the_config_reaches_the_settings():
     blocks = {"optimiser", "unfreeze", "early_stop"}
     fields = config.model_dump(exclude=blocks) | config.optimiser.model_dump() | {"seed": 7}
     assert all(getattr(built, name) == value for name, value in fields.items())
-    assert len(fields) == 18
+    assert len(fields) == 21
 
 
 def test_random_weights_depend_on_the_seed_alone():
