@@ -62,7 +62,7 @@ class DataSplitError(MedrecError):
 
 
 class TrainingError(MedrecError):
-    """A fit that can't go on: steps without a finite gradient, settings that the device lacks."""
+    """A fit that can't go on: no finite gradient, too little memory, settings the device lacks."""
 
 
 class PackageError(MedrecError):

@@ -12,6 +12,7 @@ import torch
 
 from medrec.errors import DataSplitError
 from medrec.training.losses import positive_weights
+from medrec.training.memory import enough_memory
 from medrec.training.modules import ClassifierModule, EpochRecord
 from medrec.training.optimiser import FrozenBackbone
 from medrec.training.ranks import find_ranks
@@ -83,7 +84,8 @@ def fit_network(
 
     Raises:
         DataSplitError: No row with a known label to learn from, or no rows to choose the best by.
-        TrainingError: Settings that the device lacks; steps whose gradient is no number, lastingly.
+        TrainingError: Settings that the device lacks; too little memory; steps whose gradient is no
+            number, lastingly.
     """
     _check(data)
     last = folder / f"{LAST}.ckpt"
@@ -96,7 +98,7 @@ def fit_network(
         augment_batch=data.augment_batch,
         exclusive=data.exclusive,
     )
-    with quietly(), torch.random.fork_rng():
+    with quietly(), enough_memory(), torch.random.fork_rng():
         trainer = build_trainer(
             settings,
             folder,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from medrec.training.fit import quietly
+from medrec.training.memory import enough_memory
 from medrec.training.trainer import build_trainer
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def pretrain_encoder(
         One record an epoch.
     """
     last = folder / _LAST
-    with quietly(), torch.random.fork_rng():
+    with quietly(), enough_memory(), torch.random.fork_rng():
         torch.manual_seed(settings.seed)  # of the layers that are thrown away at the end
         module: Any = task.module(encoder, settings)  # type: ignore[arg-type]  # as it was configured
         trainer = build_trainer(settings, folder, device=device, choose_best=False)

@@ -72,6 +72,16 @@ def meet(device: str) -> None:
     dist.all_reduce(torch.zeros(1))  # on the CPU: no GPU is kept busy by waiting
 
 
+def refuse_ranks(ranks: Ranks, *, devices: int | None, nodes: int | None) -> None:
+    """Refuse settings that ask for other processes, before an archive is prepared for them.
+
+    Raises:
+        TrainingError: What to start instead.
+    """
+    if problems := check_ranks(ranks, devices=devices, nodes=nodes, device=""):
+        raise TrainingError(problems[0])
+
+
 def check_ranks(ranks: Ranks, *, devices: int | None, nodes: int | None, device: str) -> list[str]:
     """What keeps these processes from doing as the settings ask; None asks for nothing."""
     problems = []

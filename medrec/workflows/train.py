@@ -31,7 +31,7 @@ from medrec.preprocess.build import (
     build_preprocessor,
     check_augment,
 )
-from medrec.training.ranks import find_ranks, meet
+from medrec.training.ranks import find_ranks, meet, refuse_ranks
 from medrec.workflows.auditing import audit_run, check_data, refuse_blocking
 from medrec.workflows.command import to_command
 from medrec.workflows.fitting import Fitter, Say, check_ensemble
@@ -144,6 +144,7 @@ def _read_data(config: TrainConfig, path: Path) -> tuple[list[Reference], Path, 
         MedrecError: Data, splits or options that can't be trained on, before anything is prepared.
     """
     check_augment(config.augment)
+    refuse_ranks(find_ranks(), devices=config.fit.devices, nodes=config.fit.nodes)
     references, root = build_references(config.data, labels=config.labels, folder=path.parent)
     references = settle_exclusive(
         references, to_groups(config.exclusive), where=f"{path.name}, data"

@@ -114,3 +114,23 @@ def test_classes_and_their_patients_are_drawn_equally_often():
 def test_what_a_fit_can_not_honour_is_refused(network, slices, settings, tmp_path, change):
     with pytest.raises(TrainingError, match=r"fit\."):
         fit(network(), FitData(slices), replace(settings, **change), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+        MemoryError(),
+    ],
+)
+def test_too_little_memory_names_the_settings_that_need_less(
+    network, slices, settings, tmp_path, monkeypatch, error
+):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(ClassifierModule, "training_step", fail)
+
+    with pytest.raises(TrainingError, match=r"fit\.batch_size.*fit\.accumulate.*size_px"):
+        fit(network(), FitData(slices), settings, tmp_path)
