@@ -90,7 +90,7 @@ def check_ranks(ranks: Ranks, *, devices: int | None, nodes: int | None, device:
         problems.append(
             f"fit.devices, fit.nodes: {asked[0]} on {asked[1]} machines are asked for, and "
             f"{ranks.here} on {ranks.nodes} were started: give `torchrun --nnodes {asked[1]} "
-            f"--nproc-per-node {asked[0]} -m medrec train ...`"
+            f"--nproc-per-node {asked[0]} -m medrec ...`"
         )
     if ranks.count > 1 and ":" in device:
         problems.append(f"--device {device}: several processes take a GPU each: give cuda")

@@ -22,6 +22,7 @@ from medrec.inference.device import pick_device
 from medrec.preprocess.build import build_preprocessor
 from medrec.training.build import build_encoder, build_settings, build_task
 from medrec.training.pretraining import pretrain_encoder
+from medrec.training.ranks import find_ranks, refuse_ranks
 from medrec.workflows.fitting import Say
 from medrec.workflows.output import prepare_output, read_run, write_run
 from medrec.workflows.packaging import digest_of_pictures
@@ -81,6 +82,7 @@ def pretrain(
     references, root = build_unlabelled(
         asked.data, splits=asked.splits, patients=asked.patients, folder=path.parent
     )
+    refuse_ranks(find_ranks(), devices=1, nodes=1)  # one process alone pretrains
     prepare_output(out, resume=resume)
     _begin(out, asked)
     stages, device = Stages(), pick_device(device)

@@ -1,0 +1,58 @@
+"""Two processes that torchrun's variables make one group, on the CPU."""
+
+import multiprocessing
+import os
+import socket
+from dataclasses import replace
+
+import torch
+
+from medrec.training.fit import FitData, fit_network
+from medrec.training.ranks import meet
+from medrec.training.sampling import training_loader
+
+
+def fit_as(rank, port, network, slices, settings, folder):
+    count = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "x"}
+    place = {"RANK": str(rank), "LOCAL_RANK": str(rank), "GROUP_RANK": "0"}
+    os.environ.update(count | place | {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port)})
+    meet("cpu")
+    fitted = fit_network(network, FitData(slices), settings=settings, folder=folder, device="cpu")
+    drawn = training_loader(slices, settings, augment=None).sampler
+    (folder / f"{rank}.txt").write_text(" ".join(str(draw.row) for draw in drawn))
+    torch.save(fitted.network.state_dict(), folder / f"{rank}.pt")
+
+
+def fit_by_two(network, slices, settings, folder):
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    folder.mkdir()
+    context = multiprocessing.get_context("fork")
+    processes = [
+        context.Process(target=fit_as, args=(rank, port, network(), slices, settings, folder))
+        for rank in (0, 1)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [0, 0] == [process.exitcode for process in processes]
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in (0, 1)]  # noqa: TID251
+
+
+def test_a_step_with_nan_in_one_process_is_skipped_by_both(network, slices, settings, tmp_path):
+    images = slices.images.clone()
+    images[3] = torch.nan
+    settings = replace(settings, epochs=2, batch_size=4)
+
+    one, other = fit_by_two(network, replace(slices, images=images), settings, tmp_path / "run")
+
+    assert all(torch.isfinite(tensor).all() for tensor in one.values())
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    checkpoint = torch.load(tmp_path / "run/last.ckpt", weights_only=True)  # noqa: TID251
+    assert 6 == checkpoint["global_step"]  # 24 rows: 12 for each process, 3 batches, twice
+    callbacks = checkpoint["callbacks"].items()
+    assert [2] == [state["skipped"] for name, state in callbacks if "Guard" in name]
+    rows = [(tmp_path / f"run/{rank}.txt").read_text().split() for rank in (0, 1)]
+    assert (12, 24) == (len(rows[0]), len({*rows[0], *rows[1]}))
