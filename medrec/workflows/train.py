@@ -101,7 +101,7 @@ def train(
         slices = run.prepare(references, plan)
     with stages("audit"):
         audited = run.audit(slices, references, plan)
-    say(f"{_count(slices)} of {len(plan.assignment)} patients")
+    say(f"{_count(slices)}, {len(plan.assignment)} patients")
     with stages("fit"):
         scored = Fitter(asked, slices, plan, out, run.device, resume=resume, say=say).fit()
     with stages("calibrate"):
@@ -238,7 +238,8 @@ class _Run:
 def _count(prepared: Prepared) -> str:
     if isinstance(prepared, VolumeDataset):
         return f"{len(prepared)} volumes"
-    return f"{len(prepared)} slices ({prepared.blank} blank left out)"
+    left_out = f" ({prepared.blank} blank left out)" if prepared.blank else ""
+    return f"{len(prepared)} pictures{left_out}"
 
 
 def _cache_folder(config: TrainConfig, beside: Path, out: Path) -> Path:
