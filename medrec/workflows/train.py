@@ -222,7 +222,7 @@ class _Run:
         rng = np.random.default_rng(config.seed)
         levels = to_level_samples(scored, config, pooling, references=references, rng=rng)
         patients = len({row.resampling_unit for row in scored.references})
-        where = f"{patients} patients whose logits are out of fold; they chose the threshold too"
+        where = f"{patients} patients whom the network had not seen; they chose the threshold too"
         runs = f"; runs of {cutting.shortest} to {cutting.longest} slices" if cutting else ""
         fitted = fit_levels(
             levels,
