@@ -45,6 +45,7 @@ from medrec.workflows.packaging import (
     write_unsealed,
 )
 from medrec.workflows.relocating import relocate
+from medrec.workflows.run_summary import Trained, write_run_summary
 from medrec.workflows.scored import to_groups
 from medrec.workflows.stages import Stages
 from medrec.workflows.testing import ModelTest, score_test
@@ -131,6 +132,8 @@ def train(
     card = render_card(manifest, fitted.calibrations, fitted.operating_points, figures)
     package = seal_package(model, card)
     shutil.rmtree(out / _CACHE, ignore_errors=True)  # of use to this run alone
+    trained = Trained(slices, plan, package, test, run.device, stages.seconds)
+    write_run_summary(out, asked, trained)
     _finish(out, asked, {"device": run.device, "seconds": stages.seconds, "digest": package.digest})
     return TrainResult(package, test)
 
