@@ -31,6 +31,7 @@ from medrec.preprocess.build import (
     build_preprocessor,
     check_augment,
 )
+from medrec.training.build import check_logger
 from medrec.workflows.auditing import audit_run, check_data, refuse_blocking
 from medrec.workflows.command import to_command
 from medrec.workflows.fitting import Fitter, Say, check_ensemble
@@ -145,6 +146,7 @@ def _read_data(config: TrainConfig, path: Path) -> tuple[list[Reference], Path, 
         MedrecError: Data, splits or options that can't be trained on, before anything is prepared.
     """
     check_augment(config.augment)
+    check_logger(config.fit)
     references, root = build_references(config.data, labels=config.labels, folder=path.parent)
     references = settle_exclusive(
         references, to_groups(config.exclusive), where=f"{path.name}, data"
