@@ -17,7 +17,7 @@ _ROOT = "data.root="
 def to_command(path: Path, config: TrainConfig, overrides: Sequence[str]) -> str:
     """What runs this again; neither where the data lay nor any other folder of this machine."""
     shown = [_shown(text) for text in overrides if not text.startswith(_ROOT)]
-    if config.data.kind == "masks":
+    if config.data.kind != "manifest":
         shown.append(f"{_ROOT}FOLDER")
     words = ["medrec", "train", _name(path), "--out", "RUN"]
     return shlex.join([*words, *(word for text in shown for word in ("--set", text))])

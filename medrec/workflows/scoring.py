@@ -31,26 +31,48 @@ OnCount = Callable[[int, int], None]
 def find_cases(references: Iterable[Reference], *, root: Path) -> tuple[Case, ...]:
     """Read the headers of the files that rows name, and of the files in folders that they name.
 
-    Paths are relative to `root`. A file of a folder that is no image is passed over.
+    Paths are relative to `root`. A file of a folder that is no image is passed over, and so is a
+    copy of another row's file that says the same of the same patient.
 
     Raises:
         ManifestError: Files that can't be read; all are listed.
     """
     headers: list[ImageHeader] = []
     problems: list[str] = []
-    paths = dict.fromkeys(row.path for row in references)
-    for path in paths:
+    rows: dict[str, list[Reference]] = {}
+    for row in references:
+        rows.setdefault(row.path, []).append(row)
+    for path in rows:
         try:
             headers += _read_headers(root, path)
         except ScanError as error:
             problems.append(f"{path}: {error}")
     index = group(headers, patient_key=_nobody)
+    named = rows.keys() - _harmless_copies(headers, rows)
     problems += [
-        f"{r.path}: {r.code or r.status}: {r.detail}" for r in index.records if _counts(r, paths)
+        f"{r.path}: {r.code or r.status}: {r.detail}" for r in index.records if _counts(r, named)
     ]
     if problems:
         raise ManifestError(str(root), problems)
     return tuple(index.cases)
+
+
+def _harmless_copies(
+    headers: Iterable[ImageHeader], rows: Mapping[str, Sequence[Reference]]
+) -> set[str]:
+    """Paths of copies whose rows say of the same patient what those of the first file say."""
+    first: dict[str, str] = {}
+    copies = set()
+    for header in headers:
+        original = first.setdefault(header.identity, header.source)
+        known = rows.get(original), rows.get(header.source)
+        if original != header.source and _says(known[0]) == _says(known[1]):
+            copies.add(header.source)
+    return copies
+
+
+def _says(rows: Sequence[Reference] | None) -> set[object]:
+    return {(row.patient, row.slice, frozenset(row.labels.items())) for row in rows or ()}
 
 
 def _counts(record: FileRecord, named: Container[str]) -> bool:

@@ -103,7 +103,7 @@ def train(
         slices = run.prepare(references, plan)
     with stages("audit"):
         audited = run.audit(slices, references, plan)
-    say(f"{_count(slices)} of {len(plan.assignment)} patients")
+    say(f"{_count(slices)}, {len(plan.assignment)} patients")
     with stages("fit"):
         scored = Fitter(asked, slices, plan, out, run.device, resume=resume, say=say).fit()
     with stages("calibrate"):
@@ -227,7 +227,7 @@ class _Run:
         rng = np.random.default_rng(config.seed)
         levels = to_level_samples(scored, config, pooling, references=references, rng=rng)
         patients = len({row.resampling_unit for row in scored.references})
-        where = f"{patients} patients whose logits are out of fold; they chose the threshold too"
+        where = f"{patients} patients whom the network had not seen; they chose the threshold too"
         runs = f"; runs of {cutting.shortest} to {cutting.longest} slices" if cutting else ""
         fitted = fit_levels(
             levels,
@@ -243,7 +243,8 @@ class _Run:
 def _count(prepared: Prepared) -> str:
     if isinstance(prepared, VolumeDataset):
         return f"{len(prepared)} volumes"
-    return f"{len(prepared)} slices ({prepared.blank} blank left out)"
+    left_out = f" ({prepared.blank} blank left out)" if prepared.blank else ""
+    return f"{len(prepared)} pictures{left_out}"
 
 
 def _cache_folder(config: TrainConfig, beside: Path, out: Path) -> Path:

@@ -41,14 +41,6 @@ def folders_of(run, pattern):
     return sorted(path.parent.relative_to(run).as_posix() for path in run.glob(pattern))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def few(tmp_path_factory):
     """Few patients, cross-fitted in two folds."""

@@ -9,7 +9,6 @@ import shutil
 import nibabel
 import numpy as np
 import pytest
-import torch
 import yaml
 from dicom_factory import SAGITTAL, a_stack, save_stack
 from package_factory import a_package
@@ -36,14 +35,6 @@ SERIES = {
     "adc": {"SeriesDescription": "FLAIR map", "ImageType": ["DERIVED", "PRIMARY", "ADC"]},
     "scout": {"SeriesDescription": "Scout", "directions": SAGITTAL},
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ import shutil
 import nibabel
 import numpy as np
 import pytest
-import torch
 import yaml
 from typer.testing import CliRunner
 
@@ -89,14 +88,6 @@ def rows_of(path):
 
 def patients_of_the_test(run):
     return {row["patient"] for row in rows_of(run / "manifest.csv") if row["split"] == "test"}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

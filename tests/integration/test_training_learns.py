@@ -3,7 +3,6 @@
 import nibabel
 import numpy as np
 import pytest
-import torch
 
 from medrec.config.data import MasksData
 from medrec.config.model import ModelConfig, NoWeights
@@ -21,14 +20,6 @@ from medrec.training.predict import predict_logits
 
 LABELS = ["tumor"]
 SIZE_PX = 48
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def add_patient(folder, rng):

@@ -8,7 +8,6 @@ import json
 import nibabel
 import numpy as np
 import pytest
-import torch
 import yaml
 from dicom_factory import a_stack, save_stack
 from training_factory import a_config
@@ -54,14 +53,6 @@ def head(number, *, has_ball, shape=SHAPE):
 
 
 AFFINE = np.diag([-1.0, -1.0, 2.0, 1.0])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

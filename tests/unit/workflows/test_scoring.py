@@ -91,12 +91,23 @@ def test_all_files_that_cannot_be_read_are_listed(tmp_path):
     assert "gone.nii" in error.value.problems[1]
 
 
-def test_one_picture_under_two_names_is_named(tmp_path):
+@pytest.mark.parametrize("other", [{"patient": "somebody"}, {"labels": {TUMOR: None}}])
+def test_one_picture_under_two_names_that_say_different_things_is_named(tmp_path, other):
+    for name in ("a.nii.gz", "b.nii.gz"):
+        add_nifti(tmp_path / name, 1)
+    rows = [a_reference(path="a.nii.gz"), a_reference(path="b.nii.gz", **other)]
+
+    with pytest.raises(ManifestError, match=r"b\.nii\.gz: duplicate: same as a\.nii\.gz"):
+        find_cases(rows, root=tmp_path)
+
+
+def test_a_copy_that_says_the_same_of_the_same_patient_is_scored_once(tmp_path):
     for name in ("a.nii.gz", "b.nii.gz"):
         add_nifti(tmp_path / name, 1)
 
-    with pytest.raises(ManifestError, match=r"b\.nii\.gz: duplicate: same as a\.nii\.gz"):
-        find_cases([a_reference(path=n) for n in ("a.nii.gz", "b.nii.gz")], root=tmp_path)
+    cases = find_cases([a_reference(path=n) for n in ("a.nii.gz", "b.nii.gz")], root=tmp_path)
+
+    assert ["a.nii.gz"] == [case.source for case in cases]
 
 
 def test_cases_are_scored_in_order_and_counted(tmp_path):
