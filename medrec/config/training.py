@@ -105,6 +105,9 @@ class FitConfig(Schema):
     """Pull targets towards 0.5 by half of this. None: targets as they are."""
     early_stop: EarlyStopConfig | None = None
     """None: the schedule is fixed. Refused when cross-fitting, where nothing may be chosen."""
+    logger: Literal["tensorboard", "none"] | None = None
+    """Where losses are logged beside history.json: `logs` in each network's folder. None:
+    TensorBoard's files where it is installed, else nothing."""
     compile: bool | None = None
     """Compile the network by torch.compile. None or false: as it is."""
     devices: Annotated[int, Field(ge=1)] | None = None

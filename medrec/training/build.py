@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -9,6 +10,7 @@ import torch
 from medrec.config.model import ModelConfig
 from medrec.config.pretraining import MaskedConfig, VolumeEncoderConfig
 from medrec.config.training import FitConfig
+from medrec.errors import UsageError
 from medrec.models.build import build_any, build_classifier
 from medrec.models.encoders import PictureEncoder, VolumeEncoder
 from medrec.models.exclusive import make_exclusive
@@ -31,7 +33,7 @@ def build_settings(config: FitConfig | PretrainFitConfig, *, seed: int) -> FitSe
     """Flatten the schedule and the optimiser."""
     return FitSettings(
         seed=seed,
-        **config.model_dump(exclude={"optimiser", "unfreeze", "early_stop"}),
+        **config.model_dump(exclude={"optimiser", "unfreeze", "early_stop", "logger"}),
         **config.optimiser.model_dump(),
         **(_stages(config) if isinstance(config, FitConfig) else {}),
     )
@@ -44,7 +46,23 @@ def _stages(config: FitConfig) -> dict[str, Any]:
         "head_epochs": config.unfreeze.head_epochs if config.unfreeze else None,
         "early_stop_patience": stop.patience if stop else None,
         "early_stop_min_delta": stop.min_delta if stop else 0.0,
+        "logger": config.logger or ("tensorboard" if _has_tensorboard() else "none"),
     }
+
+
+def check_logger(config: FitConfig) -> None:
+    """Refuse a logger that was asked for by name and isn't installed.
+
+    Raises:
+        UsageError: The command that installs it.
+    """
+    if config.logger == "tensorboard" and not _has_tensorboard():
+        message = "fit.logger: tensorboard isn't installed: pip install medrec[tensorboard]"
+        raise UsageError(message)
+
+
+def _has_tensorboard() -> bool:
+    return find_spec("tensorboard") is not None
 
 
 def build_network(

@@ -136,6 +136,9 @@ class ClassifierModule(pl.LightningModule):
                 watched_auroc=_mean_auroc(logits.numpy(), targets.numpy()),
             )
         self.history.append(record)
+        self.log("epoch_loss", record.loss)
+        if record.watched_auroc is not None:
+            self.log("watched_auroc", record.watched_auroc)
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 (Lightning's own type is a union of dicts)
         """AdamW, warm-up and cosine by step."""

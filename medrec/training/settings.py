@@ -36,6 +36,7 @@ class FitSettings:
     label_smoothing: float | None = None
     early_stop_patience: int | None = None
     early_stop_min_delta: float = 0.0
+    logger: Literal["tensorboard", "none"] = "none"
     compile: bool | None = None
     devices: int | None = None
     nodes: int | None = None

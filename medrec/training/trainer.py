@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
 
 from medrec.errors import TrainingError
 from medrec.training.ema import build_ema
@@ -76,7 +77,7 @@ def build_trainer(
         deterministic="warn",
         callbacks=[*made, *callbacks],
         default_root_dir=folder,
-        logger=False,
+        logger=_logger(settings, folder),
         num_sanity_val_steps=0,
         enable_model_summary=False,
         enable_progress_bar=is_watched,
@@ -97,6 +98,13 @@ def _check(settings: FitSettings, device: str, ranks: Ranks, *, choose_best: boo
     if problems:
         message = "; ".join(problems)
         raise TrainingError(message)
+
+
+def _logger(settings: FitSettings, folder: Path) -> TensorBoardLogger | Literal[False]:
+    """Log into `logs`, without further folders: one fit, one log."""
+    if settings.logger == "none":
+        return False
+    return TensorBoardLogger(folder, name="logs", version="")
 
 
 def _early_stop(patience: int, min_delta: float) -> EarlyStopping:

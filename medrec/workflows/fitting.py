@@ -27,9 +27,11 @@ from medrec.package.package import WEIGHTS
 from medrec.preprocess.augment_batch import BATCHED
 from medrec.preprocess.build import build_any_augmenter, build_batch_augmenter
 from medrec.training.build import build_network, build_settings
+from medrec.training.estimate import measure_fit
 from medrec.training.fit import FitData, fit_network
 from medrec.training.predict import predict_logits, predict_volumes
 from medrec.training.ranks import Ranks
+from medrec.workflows.forecast import plan_work, say_forecast
 from medrec.workflows.scored import ScoredSlices, to_groups
 
 if TYPE_CHECKING:
@@ -75,6 +77,7 @@ class Fitter:
         `train`, the best epoch chosen on `tune`, judged on `calibrate`. An ensemble takes the place
         of the network: see medrec.config.ensemble.
         """
+        self._forecast()
         match self.plan.mode:
             case "cross_fit":
                 scored, networks = self._cross_fit()
@@ -87,6 +90,19 @@ class Fitter:
                 scored = self._judge(network, self._rows(Split.CALIBRATE))
         self._write_logits(scored)
         return scored
+
+    def _forecast(self) -> None:
+        """Say how long it will take, from a few steps of a network that is thrown away."""
+        rows = {split: self._rows(split) for split in Split}
+        data = self._learned(rows[Split.TRAIN])
+        if not data.train.known_rows():
+            return  # the first fit says so
+        settings = build_settings(self.config.fit, seed=self.config.seed)
+        cost = measure_fit(self._build(settings.seed), data, settings, device=self.device)
+        counts = {split: len(some) for split, some in rows.items()}
+        work = plan_work(self.config, self.plan, counts, folds=_fold_count(self.config))
+        said = say_forecast(cost, work, self.config, self.plan, out=self.out, device=self.device)
+        self.say(said)
 
     def _rows(self, *splits: Split) -> list[int]:
         return [n for n in range(len(self.slices)) if self._place(n).split in splits]
@@ -172,28 +188,12 @@ class Fitter:
     def _fit_one(self, part: _Part) -> nn.Module:
         """Fit one network, or take it up where an earlier run left it; weights come out halved."""
         config, folder = self.config, self.out / part.name
-        seed, size_px = config.seed * 1000 + part.number, config.preprocess.size_px
-        batched = BATCHED if config.fit.augment_on == "device" else ()
-        network = build_network(
-            config.model,
-            label_count=len(config.labels),
-            size_px=size_px,
-            seed=seed,
-            exclusive=self._exclusive,
-        )
+        seed = config.seed * 1000 + part.number
+        network = self._build(seed)
         self.say(f"{part.name}: fitting on {len(part.rows)} {rows_are(config)}")
         result = fit_network(
             network,
-            FitData(
-                train=self.slices.subset(part.rows),
-                watched=self._watched(part.watched) if part.watched else None,
-                choose_best=self.plan.mode == "held_out",
-                augment=build_any_augmenter(
-                    config.augment, config.preprocess, config.model, without=batched
-                ),
-                augment_batch=build_batch_augmenter(config.augment, size_px=size_px),
-                exclusive=self._exclusive,
-            ),
+            self._learned(part.rows, part.watched),
             settings=build_settings(config.fit, seed=seed),
             folder=folder,
             device=self.device,
@@ -206,6 +206,29 @@ class Fitter:
         # Weights ship in half precision, so they are rounded before anything is calibrated on them.
         result.network.load_state_dict(round_to_half(result.network.state_dict()))
         return result.network
+
+    def _build(self, seed: int) -> nn.Module:
+        return build_network(
+            self.config.model,
+            label_count=len(self.config.labels),
+            size_px=self.config.preprocess.size_px,
+            seed=seed,
+            exclusive=self._exclusive,
+        )
+
+    def _learned(self, rows: list[int], watched: list[int] | None = None) -> FitData:
+        config, size_px = self.config, self.config.preprocess.size_px
+        batched = BATCHED if config.fit.augment_on == "device" else ()
+        return FitData(
+            train=self.slices.subset(rows),
+            watched=self._watched(watched) if watched else None,
+            choose_best=self.plan.mode == "held_out",
+            augment=build_any_augmenter(
+                config.augment, config.preprocess, config.model, without=batched
+            ),
+            augment_batch=build_batch_augmenter(config.augment, size_px=size_px),
+            exclusive=self._exclusive,
+        )
 
     def _judge(self, network: nn.Module, rows: list[int]) -> ScoredSlices:
         chosen = self.slices.subset(rows)

@@ -31,6 +31,7 @@ from medrec.preprocess.build import (
     build_preprocessor,
     check_augment,
 )
+from medrec.training.build import check_logger
 from medrec.training.ranks import find_ranks, meet, refuse_ranks
 from medrec.workflows.auditing import audit_run, check_data, refuse_blocking
 from medrec.workflows.command import to_command
@@ -46,6 +47,7 @@ from medrec.workflows.packaging import (
     write_unsealed,
 )
 from medrec.workflows.relocating import relocate
+from medrec.workflows.run_summary import Trained, write_run_summary
 from medrec.workflows.scored import to_groups
 from medrec.workflows.stages import Stages
 from medrec.workflows.testing import ModelTest, score_test
@@ -129,10 +131,16 @@ def train(
             out=out / "test",
             device=run.device,
         )
-    figures = CardFigures(test.figures, to_command(path, asked, overrides), test.notes, audited)
-    card = render_card(manifest, fitted.calibrations, fitted.operating_points, figures)
+    card = render_card(
+        manifest,
+        fitted.calibrations,
+        fitted.operating_points,
+        CardFigures(test.figures, to_command(path, asked, overrides), test.notes, audited),
+    )
     package = seal_package(model, card)
     shutil.rmtree(out / _CACHE, ignore_errors=True)  # of use to this run alone
+    trained = Trained(slices, plan, package, test, run.device, stages.seconds)
+    write_run_summary(out, asked, trained)
     _finish(out, asked, {"device": run.device, "seconds": stages.seconds, "digest": package.digest})
     return TrainResult(package, test)
 
@@ -145,6 +153,7 @@ def _read_data(config: TrainConfig, path: Path) -> tuple[list[Reference], Path, 
     """
     check_augment(config.augment)
     refuse_ranks(find_ranks(), devices=config.fit.devices, nodes=config.fit.nodes)
+    check_logger(config.fit)
     references, root = build_references(config.data, labels=config.labels, folder=path.parent)
     references = settle_exclusive(
         references, to_groups(config.exclusive), where=f"{path.name}, data"

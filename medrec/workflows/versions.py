@@ -58,10 +58,16 @@ def digest_of(config: BaseModel, *, without: Without | None = None) -> str:
 def digest_of_fit(config: TrainConfig) -> str:
     """Digest of what shaped the weights.
 
-    Not the words of the card, nor what was overruled of the audit, nor where data or cache lay.
+    Not the words of the card, nor what was overruled of the audit, nor where data or cache lay, nor
+    where losses were logged.
     """
     cache = config.cache
-    without: Without = {"card": True, "audit": True, "data": {"root": True}}
+    without: Without = {
+        "card": True,
+        "audit": True,
+        "data": {"root": True},
+        "fit": {"logger": True},
+    }
     if cache is None or cache.dtype in {None, "float16"}:
         without |= {"cache": True}
     else:

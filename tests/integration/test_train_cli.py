@@ -435,3 +435,14 @@ def test_an_import_writes_over_nothing(manifest, archive):
     assert 1 == outcome.exit_code
     assert "exists" in outcome.stderr
     assert before == path.read_bytes()
+
+
+def test_a_run_ends_with_a_page_that_names_no_patient_and_no_path(trained, archive):
+    run, _ = trained
+    page = (run / "summary.html").read_text(encoding="utf-8")
+    page = re.sub(r"base64,[^\"]*", "", page)
+
+    assert "from metadata alone" in page
+    assert str(archive) not in page
+    assert not any(patient in page for patient in patients_of_the_test(run))
+    assert (run / "learning-curves.png").read_bytes().startswith(b"\x89PNG")

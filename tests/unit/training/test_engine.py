@@ -8,9 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from medrec.errors import TrainingError
+from medrec.config.training import FitConfig
+from medrec.errors import TrainingError, UsageError
 from medrec.training.balance import row_weights
+from medrec.training.build import build_settings, check_logger
 from medrec.training.fit import FitData, fit_network
 from medrec.training.mixing import mix_batch
 from medrec.training.modules import ClassifierModule
@@ -134,3 +137,28 @@ def test_too_little_memory_names_the_settings_that_need_less(
 
     with pytest.raises(TrainingError, match=r"fit\.batch_size.*fit\.accumulate.*size_px"):
         fit(network(), FitData(slices), settings, tmp_path)
+
+
+def test_losses_are_logged_for_tensorboard_and_change_no_weight(
+    network, slices, settings, tmp_path
+):
+    data = FitData(slices, watched=slices)
+    expected = fit(network(), data, settings, tmp_path / "silent").network
+    logged = replace(settings, logger="tensorboard")
+    found = fit(network(), data, logged, tmp_path / "logged").network
+
+    assert not (tmp_path / "silent" / "logs").exists()
+    events = EventAccumulator(str(tmp_path / "logged" / "logs")).Reload()
+    assert {"epoch_loss", "watched_loss", "watched_auroc"} <= set(events.Tags()["scalars"])
+    assert settings.epochs == len(events.Scalars("watched_loss"))
+    pairs = zip(expected.state_dict().values(), found.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_a_logger_that_is_missing_is_named_with_the_command_that_installs_it(monkeypatch):
+    monkeypatch.setattr("medrec.training.build.find_spec", lambda _: None)
+
+    check_logger(FitConfig())
+    assert "none" == build_settings(FitConfig(), seed=1).logger
+    with pytest.raises(UsageError, match=r"pip install medrec\[tensorboard\]"):
+        check_logger(FitConfig(logger="tensorboard"))
