@@ -9,7 +9,11 @@ from medrec.training.build import build_network, build_settings
 
 def test_every_field_of_the_config_reaches_the_settings():
     config = FitConfig(
-        epochs=3, batch_size=5, workers=1, optimiser=OptimiserConfig(learning_rate=0.5)
+        epochs=3,
+        batch_size=5,
+        workers=1,
+        optimiser=OptimiserConfig(learning_rate=0.5),
+        logger="none",
     )
 
     built = build_settings(config, seed=7)
@@ -17,7 +21,7 @@ def test_every_field_of_the_config_reaches_the_settings():
     blocks = {"optimiser", "unfreeze", "early_stop"}
     fields = config.model_dump(exclude=blocks) | config.optimiser.model_dump() | {"seed": 7}
     assert all(getattr(built, name) == value for name, value in fields.items())
-    assert len(fields) == 21
+    assert len(fields) == 22
 
 
 def test_random_weights_depend_on_the_seed_alone():
