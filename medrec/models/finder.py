@@ -1,0 +1,103 @@
+"""Boxes of pictures and volumes by one detector or several: windows, mirror images, fusion.
+
+The one way from pixels to boxes: validation, calibration and screening all look through it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+
+from medrec.models.boxes import BoxRules, choose, clip
+from medrec.models.fusion import fuse
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from medrec.models.detections import Detections
+    from medrec.models.detectors import Detector
+    from medrec.models.windows import Windows
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What was found in one picture: its boxes, and the logits (K,) of the picture as a whole."""
+
+    boxes: Detections
+    logits: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Finder:
+    """How to look; see `medrec.config.model.BoxesConfig`.
+
+    Args:
+        rules: Which boxes are kept.
+        windows: The window that slides over pictures larger than it; None looks at the whole.
+        mirrors: Axes of the picture along which it is mirrored and looked at once more.
+        fusion_overlap: Above this, boxes of several looks are of one lesion.
+    """
+
+    rules: BoxRules = field(default_factory=BoxRules)
+    windows: Windows | None = None
+    mirrors: tuple[int, ...] = ()
+    fusion_overlap: float = 0.5
+
+    def __call__(self, detectors: Sequence[Detector], images: torch.Tensor) -> list[Found]:
+        """Look at images (B, 1, H, W) or (B, 1, D, H, W) float32 with every detector.
+
+        Several looks vote: see `medrec.models.fusion.fuse`; logits of pictures are their means.
+        """
+        looks = [
+            self._mirrored(detector, images, axis)
+            for detector in detectors
+            for axis in (None, *self.mirrors)
+        ]
+        if len(looks) == 1:
+            return looks[0]
+        return [self._together(of_picture) for of_picture in zip(*looks, strict=True)]
+
+    def _together(self, looks: Sequence[Found]) -> Found:
+        boxes = fuse([one.boxes for one in looks], overlap=self.fusion_overlap, is_vote=True)
+        kept = boxes.pick(boxes.logits > self.rules.lowest_logit)
+        kept = kept.pick(torch.arange(min(len(kept), self.rules.most)))
+        return Found(kept, torch.stack([one.logits for one in looks]).mean(dim=0))
+
+    def _mirrored(self, detector: Detector, images: torch.Tensor, axis: int | None) -> list[Found]:
+        if axis is None:
+            return self._look(detector, images)
+        found = self._look(detector, images.flip(axis + 2))
+        length = images.shape[axis + 2]
+        return [Found(one.boxes.flipped(axis, length), one.logits) for one in found]
+
+    def _look(self, detector: Detector, images: torch.Tensor) -> list[Found]:
+        shape = tuple(images.shape[2:])
+        windows = self.windows
+        if windows is None:
+            output = detector(images)
+            boxes = choose(output, detector.label_of, self.rules, shape)
+            return [Found(*pair) for pair in zip(boxes, output.logits, strict=True)]
+        parts: list[list[Found]] = [[] for _ in images]
+        for start in windows.starts(shape):
+            output = detector(windows.cut(images, start))
+            chosen = choose(output, detector.label_of, self.rules, windows.size)
+            for own, boxes, logits in zip(parts, chosen, output.logits, strict=True):
+                own.append(Found(windows.own(boxes, start, shape), logits))
+        return [self._one(own, shape) for own in parts]
+
+    def _one(self, parts: Sequence[Found], shape: Sequence[int]) -> Found:
+        """Of one picture, what its windows found; the whole is as likely as the likeliest one."""
+        boxes = fuse([part.boxes for part in parts], overlap=self.fusion_overlap, is_vote=False)
+        boxes = cut_boxes(boxes, shape)
+        logits = torch.stack([part.logits for part in parts]).amax(dim=0)
+        return Found(boxes.pick(torch.arange(min(len(boxes), self.rules.most))), logits)
+
+
+def cut_boxes(found: Detections, shape: Sequence[int]) -> Detections:
+    """Cut boxes at the edges of the whole: a window that hangs over them finds some beyond."""
+    half = len(shape)
+    cut = clip(found.boxes, shape)
+    inside = (cut[:, half:] - cut[:, :half] > 0).all(dim=1)
+    return type(found)(cut, found.logits, found.labels, found.classes).pick(inside)
