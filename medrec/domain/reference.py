@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from medrec.domain.box import Box
 from medrec.domain.finding import Label
 
 
@@ -44,3 +45,12 @@ class Reference:
     def resampling_unit(self) -> str:
         """`unit` where given, else the patient."""
         return self.unit or self.patient
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledBox:
+    """A box that somebody drew: what is in it, and what else is known of it, such as its type."""
+
+    box: Box
+    label: Label
+    attributes: Mapping[str, str] = field(default_factory=dict)
