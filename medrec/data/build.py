@@ -137,6 +137,7 @@ def build_cache(
     folder: Path,
     rules: RulesConfig | None = None,
     say: Callable[[str], None] | None = None,
+    keeps_places: bool = False,
 ) -> PictureCache:
     """The cache of what `prepare` makes of slices, below `folder`.
 
@@ -149,7 +150,8 @@ def build_cache(
             "cache.dtype: uint8 holds values from 0 to 1, but preprocess.intensity.clip is off"
         )
         raise ConfigError(str(folder), [problem])
-    recipe = recipe_of(prepare)
+    # What keeps no places is not found by who asks for them.
+    recipe = recipe_of(prepare) | ({"places": True} if keeps_places else {})
     pack_format = PackFormat(recipe, (1, prepare.size_px, prepare.size_px), dtype)
     words = rules.model_dump_json(exclude_none=True) if rules else ""
     return PictureCache(PicturePack(folder, pack_format), words, say or (lambda _: None))

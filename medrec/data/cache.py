@@ -38,12 +38,14 @@ _WAY_OUT = (
 class Prepared:
     """The pictures (n, *shape) float32 of one file, and the source slice of each.
 
-    Of `slice_count` slices those that aren't in `slices` are blank.
+    Of `slice_count` slices those that aren't in `slices` are blank. `to_source` is the map of
+    indices of a picture to those of the source, row after row, where it is kept.
     """
 
     images: torch.Tensor
     slices: tuple[int, ...]
     slice_count: int
+    to_source: tuple[float, ...] | None = None
 
 
 Load = Callable[[str], Prepared]
@@ -188,6 +190,7 @@ class _Filling:
             prepared.images,
             slices=prepared.slices,
             slice_count=prepared.slice_count,
+            to_source=prepared.to_source,
         )
 
 
@@ -203,7 +206,7 @@ def fill_memory(paths: Iterable[str], *, load: Load) -> Filled:
         except (ScanError, ValueError) as error:
             problems[path] = str(error)
             continue
-        entry = PackEntry(path, first, prepared.slices, prepared.slice_count)
+        entry = PackEntry(path, first, prepared.slices, prepared.slice_count, prepared.to_source)
         images.append(prepared.images.half())
         entries[path], first = entry, entry.end
     return Filled(entries, problems, lambda rows: Pictures.of(torch.cat(images)).subset(rows))

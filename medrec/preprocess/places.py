@@ -1,4 +1,4 @@
-"""Boxes from one frame to another: a source image's pixels, the network's input, the patient.
+"""Boxes from a source image's pixels to the network's input, and back.
 
 Corners are edges of pixels (pixel n spans n to n + 1), where index maps speak of pixel centres
 (pixel n lies at n): the half pixel between the two is minded here and nowhere else. Boxes of inputs
@@ -8,15 +8,12 @@ z1), as in `medrec.domain.box`.
 
 from __future__ import annotations
 
-from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from medrec.domain.geometry import Geometry
 
     Boxes = NDArray[np.float64]
 
@@ -58,19 +55,6 @@ def from_source_volume(boxes: Boxes, to_source: NDArray[np.float64], *, slice_ax
     """The way back."""
     stored = _columns(boxes, np.argsort(_order(slice_axis)).tolist())
     return move_boxes(stored, np.linalg.inv(to_source))
-
-
-def to_patient(
-    box: Boxes, geometry: Geometry, *, slice_axis: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The low and the high corner (3,), in LPS+ mm, of all that a source box (6,) holds.
-
-    The box of a slice is (x0, y0, n, x1, y1, n + 1).
-    """
-    stored = _columns(box[np.newaxis], np.argsort(_order(slice_axis)).tolist())[0]
-    corners = np.array(list(product(*zip(stored[:3], stored[3:], strict=True)))) - _CENTRE
-    placed = geometry.to_mm(corners)
-    return placed.min(axis=0), placed.max(axis=0)
 
 
 def _order(slice_axis: int) -> list[int]:
