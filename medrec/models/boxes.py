@@ -106,7 +106,8 @@ def choose(
 ) -> list[Detections]:
     """Choose the boxes of each picture of a batch; `shape` is that of a picture (D sides).
 
-    Boxes are cut at the picture's edges. One lesion gives one box, whatever its class.
+    Boxes are cut at the picture's edges. One lesion gives one box, whatever its class. Of each
+    label the likeliest box is kept, however unlikely: it says how likely the picture is.
     """
     return [
         _choose(class_logits, boxes, label_of, rules, shape)
@@ -122,7 +123,8 @@ def _choose(
     shape: Sequence[int],
 ) -> Detections:
     scores = label_logits(class_logits, label_of, max(label_of) + 1)  # (A, K)
-    places, labels = (scores > rules.lowest_logit).nonzero(as_tuple=True)
+    is_kept = (scores > rules.lowest_logit) | (scores == scores.amax(dim=0, keepdim=True))
+    places, labels = is_kept.nonzero(as_tuple=True)
     logits = scores[places, labels]
     logits, best = logits.topk(min(rules.candidates, len(logits)))
     places, labels = places[best], labels[best]

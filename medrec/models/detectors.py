@@ -79,6 +79,13 @@ class Detector(nn.Module):
         if pyramid.dims == 2:  # noqa: PLR2004 (channels_last is of pictures alone)
             self.to(memory_format=torch.channels_last)
 
+    @property
+    def backbone(self) -> nn.Module:
+        """What has first weights: it may learn later, or slower, than the rest."""
+        encoder: Any = self.pyramid.encoder
+        backbone: nn.Module = getattr(encoder, "backbone", encoder)
+        return backbone
+
     def forward(self, images: torch.Tensor) -> DetectorOutput:
         """Judge images float32 in [0, 1], of any sides."""
         levels, deepest = self.pyramid(images)

@@ -16,17 +16,17 @@ from medrec.models.fusion import fuse
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from medrec.models.detections import Detections
+    from medrec.models.detections import Detections, DetectorOutput
     from medrec.models.detectors import Detector
     from medrec.models.windows import Windows
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What was found in one picture: its boxes, and the logits (K,) of the picture as a whole."""
+    """What was found in one picture: its boxes, and what the image head says of it (K,), if any."""
 
     boxes: Detections
-    logits: torch.Tensor
+    image_logits: torch.Tensor | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +61,16 @@ class Finder:
 
     def _together(self, looks: Sequence[Found]) -> Found:
         boxes = fuse([one.boxes for one in looks], overlap=self.fusion_overlap, is_vote=True)
-        kept = boxes.pick(boxes.logits > self.rules.lowest_logit)
-        kept = kept.pick(torch.arange(min(len(kept), self.rules.most)))
-        return Found(kept, torch.stack([one.logits for one in looks]).mean(dim=0))
+        kept = boxes.pick(torch.arange(min(len(boxes), self.rules.most)))
+        heads = [one.image_logits for one in looks if one.image_logits is not None]
+        return Found(kept, torch.stack(heads).mean(dim=0) if heads else None)
 
     def _mirrored(self, detector: Detector, images: torch.Tensor, axis: int | None) -> list[Found]:
         if axis is None:
             return self._look(detector, images)
         found = self._look(detector, images.flip(axis + 2))
         length = images.shape[axis + 2]
-        return [Found(one.boxes.flipped(axis, length), one.logits) for one in found]
+        return [Found(one.boxes.flipped(axis, length), one.image_logits) for one in found]
 
     def _look(self, detector: Detector, images: torch.Tensor) -> list[Found]:
         shape = tuple(images.shape[2:])
@@ -78,21 +78,28 @@ class Finder:
         if windows is None:
             output = detector(images)
             boxes = choose(output, detector.label_of, self.rules, shape)
-            return [Found(*pair) for pair in zip(boxes, output.logits, strict=True)]
+            return [Found(*pair) for pair in zip(boxes, _heads(output), strict=True)]
         parts: list[list[Found]] = [[] for _ in images]
         for start in windows.starts(shape):
             output = detector(windows.cut(images, start))
             chosen = choose(output, detector.label_of, self.rules, windows.size)
-            for own, boxes, logits in zip(parts, chosen, output.logits, strict=True):
-                own.append(Found(windows.own(boxes, start, shape), logits))
+            for own, boxes, head in zip(parts, chosen, _heads(output), strict=True):
+                own.append(Found(windows.own(boxes, start, shape), head))
         return [self._one(own, shape) for own in parts]
 
     def _one(self, parts: Sequence[Found], shape: Sequence[int]) -> Found:
         """Of one picture, what its windows found; the whole is as likely as the likeliest one."""
         boxes = fuse([part.boxes for part in parts], overlap=self.fusion_overlap, is_vote=False)
         boxes = cut_boxes(boxes, shape)
-        logits = torch.stack([part.logits for part in parts]).amax(dim=0)
-        return Found(boxes.pick(torch.arange(min(len(boxes), self.rules.most))), logits)
+        heads = [part.image_logits for part in parts if part.image_logits is not None]
+        kept = boxes.pick(torch.arange(min(len(boxes), self.rules.most)))
+        return Found(kept, torch.stack(heads).amax(dim=0) if heads else None)
+
+
+def _heads(output: DetectorOutput) -> list[torch.Tensor | None]:
+    if output.image_logits is None:
+        return [None] * len(output.boxes)
+    return list(output.image_logits)
 
 
 def cut_boxes(found: Detections, shape: Sequence[int]) -> Detections:

@@ -12,10 +12,12 @@ from medrec.preprocess.places import move_boxes
 
 if TYPE_CHECKING:
     from medrec.preprocess.augment import Augmenter
+    from medrec.preprocess.augment_volumes import VolumeAugmenter
 
 _LEAST_SHARE = 0.25
 """A box of which less is left in the picture is no object any more: its rest shows no lesion."""
 _NOTHING = -1.0
+_TINY = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +30,7 @@ class BoxAugmenter:
         lesion_share: How often that part is cut around one of the objects, where there are some.
     """
 
-    augment: Augmenter
+    augment: Augmenter | VolumeAugmenter
     window: tuple[int, int] | None = None
     lesion_share: float = 0.5
 
@@ -37,13 +39,15 @@ class BoxAugmenter:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Change an image (1, H, W) and its objects (M, 5), see `medrec.data.detection`.
 
+        Or a volume (1, D, H, W) and its objects (M, 7), whole.
+
         All depends on the seed alone.
         """
         changed, index_map = self.augment.with_map(image, seed=seed)
-        moved = move_boxes(objects[:, :4].double().numpy(), np.linalg.inv(index_map))
+        moved = move_boxes(objects[:, :-1].double().numpy(), np.linalg.inv(index_map))
         if self.window is not None:
             rng = np.random.default_rng(seed)
-            low = self._corner(changed, moved[objects[:, 4].numpy() >= 0], rng)
+            low = self._corner(changed, moved[objects[:, -1].numpy() >= 0], rng)
             changed = _cut(changed, low, self.window)
             moved = moved - np.tile(low, 2)
         return changed, _kept(objects, moved, tuple(changed.shape[1:]))
@@ -74,8 +78,9 @@ def _kept(objects: torch.Tensor, moved: np.ndarray, shape: tuple[int, ...]) -> t
         return objects
     sides = np.array([*shape, *shape], dtype=np.float64)
     cut = np.clip(moved, 0, sides)
-    left = np.prod(cut[:, 2:] - cut[:, :2], axis=1)
-    whole = np.maximum(np.prod(moved[:, 2:] - moved[:, :2], axis=1), 1e-9)
-    stays = torch.from_numpy(left / whole >= _LEAST_SHARE) & (objects[:, 4] >= 0)
-    classes = torch.where(stays, objects[:, 4], _NOTHING)
+    half = len(shape)
+    left = np.prod(cut[:, half:] - cut[:, :half], axis=1)
+    whole = np.maximum(np.prod(moved[:, half:] - moved[:, :half], axis=1), _TINY)
+    stays = torch.from_numpy(left / whole >= _LEAST_SHARE) & (objects[:, -1] >= 0)
+    classes = torch.where(stays, objects[:, -1], _NOTHING)
     return torch.cat([torch.from_numpy(cut).float(), classes[:, None]], dim=1)

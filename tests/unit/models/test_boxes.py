@@ -101,7 +101,7 @@ def test_boxes_are_cut_at_the_edge_and_dropped_beyond_it():
     assert [[0, 10, 5, 20]] == found.boxes.tolist()
 
 
-def test_unlikely_boxes_are_left_out():
-    boxes = _boxes(3, 2)
-    (found,) = choose(_output(torch.full((3, 1), -8.0), boxes), (0,), BoxRules(), (64, 64))
-    assert 0 == len(found)
+def test_of_unlikely_boxes_the_likeliest_alone_is_kept():
+    boxes, logits = _boxes(3, 2), torch.tensor([[-8.0], [-7.0], [-9.0]])
+    (found,) = choose(_output(logits, boxes), (0,), BoxRules(), (100, 100))
+    assert [-7.0] == found.logits.tolist()
