@@ -9,6 +9,9 @@ from enum import StrEnum
 from medrec.domain.box import Box
 from medrec.domain.finding import Label
 
+IGNORE = "ignore"
+"""The attribute of a box that counts neither way, where it is 1."""
+
 
 class Split(StrEnum):
     """What a patient's scans may be used for."""
@@ -49,8 +52,17 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class LabelledBox:
-    """A box that somebody drew: what is in it, and what else is known of it, such as its type."""
+    """A box that somebody drew: what is in it, and what else is known of it, such as its type.
+
+    The attribute `ignore` with the value 1 marks a lesion that counts neither way: nobody has to
+    find it, and a box on it is no false alarm.
+    """
 
     box: Box
     label: Label
     attributes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_ignored(self) -> bool:
+        """Whether it counts neither way."""
+        return self.attributes.get(IGNORE) == "1"

@@ -7,13 +7,16 @@ from dataclasses import fields
 from pathlib import Path
 
 from medrec.config.base import apply_overrides, validate
-from medrec.config.evaluation import EvaluateConfig
+from medrec.config.evaluation import EvaluateConfig, HitConfig
+from medrec.data.boxes import boxes_of_rows
 from medrec.data.exclusive import settle_exclusive
 from medrec.data.manifest import read_manifest
 from medrec.domain.finding import Label, latest
-from medrec.domain.reference import Split
-from medrec.errors import ManifestError
+from medrec.domain.reference import Reference, Split
+from medrec.errors import ConfigError, ManifestError
+from medrec.evaluation.detection_images import BoxTruth
 from medrec.evaluation.evaluate import evaluate_predictions
+from medrec.evaluation.matching import HitKind, HitRule
 from medrec.evaluation.result import EvaluationResult
 from medrec.evaluation.settings import EvaluationSettings
 from medrec.io.predictions import read_journal
@@ -42,11 +45,12 @@ def evaluate(
     found = latest(read_journal(Path(predictions)))
     settings = to_settings(config)
     references = settle_exclusive(read_manifest(against), settings.exclusive, where=str(against))
+    boxes = truth_of_boxes(references, root=against.parent)
     if split is not None:
         wanted = _to_split(split, against)
         references = [row for row in references if row.split is wanted]
     prepare_output(out, overwrite=overwrite, inputs=[Path(predictions), against])
-    result = evaluate_predictions(found, references, settings=settings)
+    result = evaluate_predictions(found, references, settings=settings, boxes=boxes)
     write_evaluation_report(out, result)
     write_run(
         out,
@@ -62,6 +66,17 @@ def evaluate(
     return result
 
 
+def truth_of_boxes(references: Sequence[Reference], *, root: Path) -> BoxTruth:
+    """The boxes of the rows that name a boxes file; no image is opened to check them.
+
+    Raises:
+        ManifestError: Boxes that are wrong, all at once.
+    """
+    found = boxes_of_rows(references, root=root)
+    pairs = zip(references, found, strict=True)
+    return {(row.path, row.slice): boxes for row, boxes in pairs if boxes is not None}
+
+
 def to_settings(config: EvaluateConfig) -> EvaluationSettings:
     """Flatten a config for the layer that knows none."""
     return EvaluationSettings(
@@ -72,7 +87,23 @@ def to_settings(config: EvaluateConfig) -> EvaluationSettings:
         stratify_by=tuple(config.stratify_by),
         seed=config.seed,
         exclusive=tuple(tuple(map(Label, group)) for group in config.exclusive or ()),
+        hit=_to_rule(config.hit),
     )
+
+
+def _to_rule(config: HitConfig | None) -> HitRule | None:
+    """None leaves the choice to whether boxes are flat or solid.
+
+    Raises:
+        ConfigError: A value where the rule has none.
+    """
+    if config is None or (HitKind(config.rule) is HitKind.IOU and config.value is None):
+        return None
+    try:
+        return HitRule(HitKind(config.rule), config.value)
+    except ValueError as error:
+        where = "hit"
+        raise ConfigError(where, [str(error)]) from error
 
 
 def to_rows(result: EvaluationResult) -> list[list[str]]:
