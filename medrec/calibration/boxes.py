@@ -14,7 +14,7 @@ from medrec.calibration.folds import assign_folds, check_patients
 from medrec.calibration.targets import platt_targets
 from medrec.errors import CalibrationError
 from medrec.evaluation.logistic import fit_logistic
-from medrec.evaluation.matching import HitKind, judge, match_greedily
+from medrec.evaluation.matching import HitKind, ImageBoxes, judge, match_greedily
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +22,46 @@ if TYPE_CHECKING:
     from medrec.domain.finding import Label
     from medrec.domain.geometry import FloatArray
     from medrec.evaluation.estimate import Estimate
-    from medrec.evaluation.matching import HitRule, ImageBoxes
-    from medrec.evaluation.samples import BoolArray, Samples
+    from medrec.evaluation.matching import HitRule
+    from medrec.evaluation.samples import BoolArray, IntArray, Samples
+
+
+@dataclass(frozen=True, eq=False)
+class PictureBoxes:
+    """What a detector found in one picture (a film, a slice, a volume), and what is there.
+
+    `boxes` (P, 2D) in pixels of the network's input, their `score` (P,), a logit, and `label` (P,),
+    the column of their label; `image_logits` (K,) of an image head, None without. `truth` (T, 2D),
+    `truth_label` (T,) and `is_ignored` (T,) are what is there; `is_known` says whether that is.
+    """
+
+    boxes: FloatArray
+    score: FloatArray
+    label: IntArray
+    image_logits: FloatArray | None
+    truth: FloatArray
+    truth_label: IntArray
+    is_ignored: BoolArray
+    is_known: bool
+
+    def joint(self, calibrations: Sequence[BoxCalibration], count: int) -> FloatArray:
+        """The joint logits (K,) of the picture; of bare scores where there is no calibrator."""
+        odds = log_odds_of(self.boxes, self.score, self.label, calibrations)
+        heads = self.image_logits
+        return np.array(
+            [
+                joint_logit(odds[self.label == k], None if heads is None else float(heads[k]))
+                for k in range(count)
+            ]
+        )
+
+    def of_label(self, column: int, unit: str) -> ImageBoxes:
+        """The boxes and lesions of one label, to be matched."""
+        own, there = self.label == column, self.truth_label == column
+        return ImageBoxes(
+            unit, self.truth[there], self.is_ignored[there], self.boxes[own], self.score[own]
+        )
+
 
 LEAST_LOGIT = -20.0
 """Of a picture in which not even an unlikely box was found."""
@@ -72,6 +110,20 @@ def sizes_of(boxes: FloatArray) -> FloatArray:
     sides = np.maximum(boxes[:, half:] - boxes[:, :half], 1e-3)
     mean: FloatArray = np.exp(np.log(sides).mean(axis=1))
     return mean
+
+
+def log_odds_of(
+    boxes: FloatArray, score: FloatArray, label: IntArray, calibrations: Sequence[BoxCalibration]
+) -> FloatArray:
+    """Log-odds (N,) of boxes (N, 2D) by the calibrators of all labels; scores where there are none.
+
+    `label` (N,) is the column of each box's label among the calibrators.
+    """
+    if not calibrations:
+        return np.asarray(score, dtype=np.float64)
+    size = sizes_of(boxes)
+    every = np.stack([one.log_odds(score, size) for one in calibrations])
+    return np.asarray(every[label, np.arange(len(label))])
 
 
 def joint_logit(log_odds: FloatArray, image_logit: float | None) -> float:
@@ -162,20 +214,3 @@ def _fit(samples: Samples, size: FloatArray) -> FloatArray:
         message = "boxes with higher scores lie on lesions no more often: train the detector longer"
         raise CalibrationError(message)
     return np.asarray(found)
-
-
-def to_samples(
-    images: Sequence[ImageBoxes], sizes: Sequence[FloatArray], rule: HitRule
-) -> tuple[list[bool], list[float], list[str], list[float]]:
-    """Truth, score, patient and size of all boxes that count, image after image."""
-    truth: list[bool] = []
-    score: list[float] = []
-    unit: list[str] = []
-    size: list[float] = []
-    for image, own in zip(images, sizes, strict=True):
-        hit, counts = is_on_lesion(image, rule)
-        truth += hit[counts].tolist()
-        score += image.score[counts].tolist()
-        unit += [image.unit] * int(counts.sum())
-        size += own[counts].tolist()
-    return truth, score, unit, size

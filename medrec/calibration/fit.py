@@ -79,9 +79,7 @@ def _fit(samples: Samples, method: Method) -> Calibrator:
     return _KINDS[method].fit(samples.logit, samples.truth, samples.weight)
 
 
-def _choose(
-    samples: Samples, fold: IntArray, method: Choice
-) -> tuple[Method, FloatArray]:
+def _choose(samples: Samples, fold: IntArray, method: Choice) -> tuple[Method, FloatArray]:
     """The method, and the probabilities that it gives to held-out patients."""
     if method != "auto":
         return method, _cross_validate(samples, fold, method)

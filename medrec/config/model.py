@@ -41,6 +41,8 @@ class PoolingConfig(Schema):
 
     positions: Annotated[int, Field(ge=1, le=64)] = 8
     top: Annotated[int, Field(ge=1, le=64)] = 2
+    highest: Literal[True] | None = None
+    """True: an exam's logit is its highest slice's, as a detector's must be. None: pooled."""
 
 
 class ModelConfig(Schema):
@@ -191,7 +193,6 @@ class DetectorConfig(_DetectorConfig):
     """How often a window is cut around a lesion in training, where the picture has one."""
     join_slices: bool = False
     """Report boxes of neighbouring slices as one box with z0 and z1. Else each slice's own."""
-    pooling: PoolingConfig = PoolingConfig()
 
 
 class VolumeDetectorConfig(_DetectorConfig):
@@ -251,7 +252,13 @@ def classes_of(config: AnyModel, labels: Sequence[str]) -> dict[str, str]:
     return named or dict(zip(labels, labels, strict=True))
 
 
+def label_columns(config: AnyModel, labels: Sequence[str]) -> list[int]:
+    """The column of the label of each class of a detector's boxes."""
+    return [list(labels).index(label) for label in classes_of(config, labels).values()]
+
+
 def pooling_of(config: AnyModel) -> PoolingConfig:
     """How calibrated slices are pooled; the default where a network does it itself."""
-    is_pooled = isinstance(config, ModelConfig | DetectorConfig)
-    return config.pooling if is_pooled else PoolingConfig()
+    if isinstance(config, DetectorConfig):
+        return PoolingConfig(highest=True)
+    return config.pooling if isinstance(config, ModelConfig) else PoolingConfig()

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from medrec.domain.reference import LabelledBox, Reference
 
 NOTHING, UNKNOWN = -1.0, float("nan")
+IGNORED = -2
+"""The class of a lesion of class 0 that counts neither way; of class c it is -2 - c."""
 TYPE = "type"
 """The attribute of a box that may name its class."""
 
@@ -34,8 +36,8 @@ class DetectionSlices(SliceDataset):
     """Pictures as in SliceDataset, and the `objects` (N, M, 5) float32 in each.
 
     An object is its box in the picture (y0, x0, y1, x1), then the number of its class; a class of
-    -1 is no object, NaN says that nobody knows what is in the picture. A label of which the
-    manifest says nothing is told by the boxes.
+    -1 is no object, one of -2 or less is ignored, NaN says that nobody knows what is there. A label
+    of which the manifest says nothing is told by the boxes.
     """
 
     objects: torch.Tensor = field(default_factory=lambda: torch.zeros(0, 1, 5))
@@ -135,7 +137,7 @@ def _tell(row: Reference, own: Named | None, classes: Mapping[str, Label]) -> Re
     """The row, with labels that only its boxes tell."""
     if own is None:
         return row
-    present = {classes[name] for name, _ in own}
+    present = {classes[name] for name, one in own if not one.is_ignored}
     labels = {
         label: known if known is not None else Label(label) in present
         for label, known in {**dict.fromkeys(classes.values()), **row.labels}.items()
@@ -156,5 +158,10 @@ def _to_objects(
             corners = np.array([[*one.box.low, *one.box.high] for _, one in own])
             boxes = from_source_slice(corners, to_source[row])
             objects[row, : len(own), :4] = torch.from_numpy(boxes).float()
-            objects[row, : len(own), 4] = torch.tensor([float(names.index(n)) for n, _ in own])
+            objects[row, : len(own), 4] = torch.tensor([_class(names, *each) for each in own])
     return objects
+
+
+def _class(names: list[str], name: str, one: LabelledBox) -> float:
+    number = names.index(name)
+    return float(IGNORED - number if one.is_ignored else number)

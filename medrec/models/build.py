@@ -47,7 +47,7 @@ def build_any(
 ) -> nn.Module:
     """Make a network of any kind; see `build_classifier` for the arguments and errors.
 
-    `label_of` is the label's column of each class of a detector's boxes.
+    `label_of` is the column of the label of each class of a detector's boxes.
     """
     match config:
         case ModelConfig() | SlicesConfig():

@@ -53,6 +53,11 @@ class Detections:
             self.boxes[rows], self.logits[rows], self.labels[rows], self.classes[rows]
         )
 
+    def to(self, device: str) -> Detections:
+        """The same on another device."""
+        parts = (self.boxes, self.logits, self.labels, self.classes)
+        return Detections(*(part.to(device) for part in parts))
+
     def moved(self, offset: torch.Tensor) -> Detections:
         """The same, moved by `offset` (D,)."""
         return Detections(self.boxes + offset.repeat(2), self.logits, self.labels, self.classes)

@@ -28,6 +28,11 @@ class Found:
     boxes: Detections
     image_logits: torch.Tensor | None
 
+    def to(self, device: str) -> Found:
+        """The same on another device."""
+        heads = self.image_logits
+        return Found(self.boxes.to(device), None if heads is None else heads.to(device))
+
 
 @dataclass(frozen=True, slots=True)
 class Finder:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import yaml
 
 from medrec.calibration.files import (
+    read_box_calibration,
     read_calibration,
     read_operating_points,
     write_calibration,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from medrec.calibration.boxes import BoxCalibration
     from medrec.calibration.entry import CalibrationEntry
     from medrec.calibration.operating_point import OperatingPoint
 
@@ -47,6 +49,8 @@ class ModelPackage:
     manifest: PackageManifest
     calibrations: tuple[CalibrationEntry, ...]
     operating_points: tuple[OperatingPoint, ...]
+    box_calibrations: tuple[BoxCalibration, ...] = ()
+    """Of a detector: one for each label, in their order, or none; then boxes have scores only."""
 
     @property
     def weights(self) -> Path:
@@ -77,11 +81,14 @@ def open_package(folder: Path) -> ModelPackage:
     manifest = _read_manifest(folder / MANIFEST)
     try:
         calibrations = read_calibration(folder / CALIBRATION)
+        boxes = read_box_calibration(folder / CALIBRATION)
         points = read_operating_points(folder / OPERATING_POINTS)
     except PackageError as error:
         message = f"{folder}: {error}"
         raise PackageError(message) from error
-    package = ModelPackage(folder, digest, manifest, tuple(calibrations), tuple(points))
+    package = ModelPackage(
+        folder, digest, manifest, tuple(calibrations), tuple(points), tuple(boxes)
+    )
     _check_complete(package)
     return package
 
@@ -93,6 +100,7 @@ def write_package(
     calibrations: Sequence[CalibrationEntry],
     operating_points: Sequence[OperatingPoint],
     license_text: str,
+    boxes: Sequence[BoxCalibration] = (),
 ) -> None:
     """Write all but weights and card into a folder that already holds `weights.safetensors`.
 
@@ -102,7 +110,7 @@ def write_package(
     (folder / MANIFEST).write_text(
         yaml.safe_dump(data, sort_keys=False, width=100), encoding="utf-8"
     )
-    write_calibration(folder / CALIBRATION, calibrations)
+    write_calibration(folder / CALIBRATION, calibrations, boxes)
     write_operating_points(folder / OPERATING_POINTS, operating_points)
     (folder / LICENSE).write_text(license_text, encoding="utf-8")
 
@@ -141,6 +149,13 @@ def _read_mapping(path: Path) -> dict[str, Any]:
 
 
 def _check_complete(package: ModelPackage) -> None:
+    calibrated = [entry.label for entry in package.box_calibrations]
+    if calibrated and calibrated != package.manifest.labels:
+        message = (
+            f"{package.folder} has calibrators of boxes for {', '.join(calibrated)}, wanted one "
+            f"for each of {', '.join(package.manifest.labels)}, in that order: get it again"
+        )
+        raise PackageError(message)
     missing = [
         f"{label} ({level})"
         for level in package.manifest.probability_levels

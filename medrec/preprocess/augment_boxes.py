@@ -81,6 +81,6 @@ def _kept(objects: torch.Tensor, moved: np.ndarray, shape: tuple[int, ...]) -> t
     half = len(shape)
     left = np.prod(cut[:, half:] - cut[:, :half], axis=1)
     whole = np.maximum(np.prod(moved[:, half:] - moved[:, :half], axis=1), _TINY)
-    stays = torch.from_numpy(left / whole >= _LEAST_SHARE) & (objects[:, -1] >= 0)
+    stays = torch.from_numpy(left / whole >= _LEAST_SHARE) & (objects[:, -1] != _NOTHING)
     classes = torch.where(stays, objects[:, -1], _NOTHING)
     return torch.cat([torch.from_numpy(cut).float(), classes[:, None]], dim=1)

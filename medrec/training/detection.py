@@ -1,8 +1,8 @@
 """What a detector learns by: which places are a lesion's, and the loss of all places.
 
 Objects of a batch come as one tensor (B, M, 2D + 1) float32: the box (see
-`medrec.models.detections`), then its class; a class of -1 is no object, NaN says that nobody knows
-what is in the picture.
+`medrec.models.detections`), then its class; a class of -1 is no object, one of -2 or less is a
+lesion that counts neither way, NaN says that nobody knows what is in the picture.
 """
 
 from __future__ import annotations
@@ -63,10 +63,11 @@ class DetectionLoss:
         """
         known = torch.isfinite(objects).flatten(1).all(dim=1)
         matches = [_match(self.matching, output, own) for own in _of_pictures(objects, known)]
+        counts = torch.stack([one.counts for one in matches]) & known[:, None]  # (B, A)
         classes = torch.stack([one.classes for one in matches])  # (B, A), -1 for nothing
         positive = classes >= 0
         count = positive.sum().clamp(min=1)
-        of_classes = self._of_classes(output, classes, matches, known)
+        of_classes = self._of_classes(output, classes, matches, counts)
         wanted = torch.stack([one.boxes for one in matches])
         # Without a lesion: 0, through all weights, so that several devices stay in step.
         of_boxes = (1 - giou(output.boxes[positive], wanted[positive])).sum() / count
@@ -80,7 +81,7 @@ class DetectionLoss:
         output: DetectorOutput,
         classes: torch.Tensor,
         matches: list[_Match],
-        known: torch.Tensor,
+        counts: torch.Tensor,
     ) -> torch.Tensor:
         logits = output.class_logits
         wanted = torch.zeros_like(logits)
@@ -89,29 +90,33 @@ class DetectionLoss:
         count = (classes >= 0).sum().clamp(min=1)
         if self.matching == "centre":
             heat = torch.stack([one.heat for one in matches])
-            losses = _heat_loss(logits, wanted, heat) * known[:, None, None]
+            losses = _heat_loss(logits, wanted, heat) * counts[..., None]
             return losses.sum() / count
         if self.class_loss == "focal":
             losses = sigmoid_focal_loss(logits, wanted, alpha=_ALPHA, gamma=_GAMMA)
-            return (losses * known[:, None, None]).sum() / count
-        drawn = _hard(logits, classes) & known[:, None]
+            return (losses * counts[..., None]).sum() / count
+        drawn = _hard(logits, classes) & counts
         losses = binary_cross_entropy_with_logits(logits, wanted, reduction="none").sum(dim=-1)
         return (losses * drawn).sum() / drawn.sum().clamp(min=1)
 
 
 @dataclass(frozen=True, eq=False)
 class _Match:
-    """Of one picture: the class (A,) of each place, its box (A, 2D), and the heat (A, C)."""
+    """Of one picture: the class (A,) of each place, its box (A, 2D), and the heat (A, C).
+
+    `counts` (A,) is False where a place lies in a lesion that is ignored.
+    """
 
     classes: torch.Tensor
     boxes: torch.Tensor
     heat: torch.Tensor
+    counts: torch.Tensor
 
 
 def _of_pictures(objects: torch.Tensor, known: torch.Tensor) -> list[torch.Tensor]:
-    """The objects (m, 2D + 1) of each picture; none where nobody knows."""
+    """The objects (m, 2D + 1) of each picture, ignored ones too; none where nobody knows."""
     return [
-        own[own[:, -1] >= 0] if is_known else own[:0]
+        own[own[:, -1] != -1] if is_known else own[:0]
         for own, is_known in zip(objects, known.tolist(), strict=True)
     ]
 
@@ -120,8 +125,10 @@ def _match(matching: Matching, output: DetectorOutput, objects: torch.Tensor) ->
     anchors, class_count = output.anchors, output.class_logits.shape[-1]
     classes = torch.full((len(anchors),), -1, dtype=torch.long, device=anchors.device)
     heat = anchors.new_zeros(len(anchors), class_count)
+    counts = ~_inside(anchors, objects[objects[:, -1] < 0])
+    objects = objects[objects[:, -1] >= 0]
     if len(objects) == 0:
-        return _Match(classes, anchors, heat)
+        return _Match(classes, anchors, heat, counts)
     boxes, own = objects[:, :-1], objects[:, -1].long()
     if matching == "atss":
         owner = _atss(boxes, anchors, output.level_sizes)
@@ -129,7 +136,15 @@ def _match(matching: Matching, output: DetectorOutput, objects: torch.Tensor) ->
         owner, heat = _centres(boxes, own, anchors, heat)
     found = owner >= 0
     classes[found] = own[owner[found]]
-    return _Match(classes, boxes[owner.clamp(min=0)], heat)
+    return _Match(classes, boxes[owner.clamp(min=0)], heat, counts | found)
+
+
+def _inside(anchors: torch.Tensor, ignored: torch.Tensor) -> torch.Tensor:
+    """Places (A,) whose middle lies in one of the ignored lesions (m, 2D + 1)."""
+    half = anchors.shape[1] // 2
+    middles = ((anchors[:, :half] + anchors[:, half:]) / 2)[:, None]
+    low, high = ignored[None, :, :half], ignored[None, :, half:-1]
+    return ((middles >= low) & (middles < high)).all(dim=-1).any(dim=1)
 
 
 def _atss(boxes: torch.Tensor, anchors: torch.Tensor, level_sizes: tuple[int, ...]) -> torch.Tensor:

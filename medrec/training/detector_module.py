@@ -80,8 +80,7 @@ class DetectorModule(ClassifierModule):
 
 def average_precision(images: list[ImageBoxes]) -> float | None:
     """At an IoU of 0.5 in pictures and of 0.1 in volumes, over all images, whatever the label."""
-    lesions = [len(image.truth) for image in images]
-    if not sum(lesions):
+    if not any((~image.is_ignored).any() for image in images):
         return None
     is_flat = images[0].truth.shape[1] == _FLAT
     ranked = rank(images, iou=_FLAT_IOU if is_flat else _SOLID_IOU)
@@ -89,11 +88,11 @@ def average_precision(images: list[ImageBoxes]) -> float | None:
 
 
 def _to_image(found: Detections, truth: torch.Tensor) -> ImageBoxes:
-    there = truth[truth[:, -1] >= 0][:, :-1].double().numpy()
+    there = truth[truth[:, -1] != -1].double().numpy()
     return ImageBoxes(
         unit="",
-        truth=there,
-        is_ignored=np.zeros(len(there), dtype=bool),
+        truth=there[:, :-1],
+        is_ignored=there[:, -1] < 0,
         boxes=found.boxes.double().cpu().numpy(),
         score=found.logits.double().cpu().numpy(),
     )

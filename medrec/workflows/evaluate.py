@@ -87,11 +87,11 @@ def to_settings(config: EvaluateConfig) -> EvaluationSettings:
         stratify_by=tuple(config.stratify_by),
         seed=config.seed,
         exclusive=tuple(tuple(map(Label, group)) for group in config.exclusive or ()),
-        hit=_to_rule(config.hit),
+        hit=to_rule(config.hit),
     )
 
 
-def _to_rule(config: HitConfig | None) -> HitRule | None:
+def to_rule(config: HitConfig | None) -> HitRule | None:
     """None leaves the choice to whether boxes are flat or solid.
 
     Raises:

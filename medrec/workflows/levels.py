@@ -19,6 +19,7 @@ from medrec.domain.finding import Label
 from medrec.workflows.scored import group_of
 
 if TYPE_CHECKING:
+    from medrec.calibration.boxes import BoxCalibration
     from medrec.calibration.entry import CalibrationEntry
     from medrec.calibration.operating_point import OperatingPoint
     from medrec.config.calibration import CalibrationConfig, SubstackConfig
@@ -39,6 +40,8 @@ class FittedLevels:
     calibrations: tuple[CalibrationEntry, ...]
     operating_points: tuple[OperatingPoint, ...]
     prevalence: dict[Level, float]
+    boxes: tuple[BoxCalibration, ...] = ()
+    """Of a detector, one a label."""
 
 
 def to_level_samples(

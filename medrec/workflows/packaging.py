@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from medrec.config.data import ManifestData
 from medrec.config.ensemble import FoldsEnsemble, SeedsEnsemble
-from medrec.config.model import is_of_exams
+from medrec.config.model import ModelConfig, is_detector, is_of_exams
 from medrec.config.selection import RulesConfig, resolve_rules
 from medrec.errors import ConfigError
 from medrec.package.contract import Card, InputContract, PackageManifest, TrainingFacts
@@ -41,11 +41,12 @@ def to_manifest(
     tested = sum(split == "test" for split in places)
     scope, card = config.scope, config.card
     no_weights: dict[str, object] = {"weights": {"kind": "none"}}
-    if not is_of_exams(config.model):
-        no_weights["pooling"] = pooling.model_dump()
+    if isinstance(config.model, ModelConfig):
+        no_weights["pooling"] = pooling.model_dump(exclude_none=True)
     return PackageManifest(
         name=config.name,
         version=config.version,
+        task="detection" if is_detector(config.model) else "classification",
         labels=config.labels,
         primary_label=config.primary_label,
         exclusive=config.exclusive,
@@ -129,6 +130,7 @@ def write_unsealed(
         calibrations=fitted.calibrations,
         operating_points=fitted.operating_points,
         license_text=license_text,
+        boxes=fitted.boxes,
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medrec.config.evaluation import EvaluateConfig
-from medrec.config.model import pooling_of
+from medrec.config.model import is_detector, pooling_of
 from medrec.config.screening import ScreenConfig
 from medrec.config.training import TrainConfig
 from medrec.domain.finding import CasePrediction, Label
@@ -27,7 +27,7 @@ from medrec.package.card import CardFigure, show
 from medrec.package.package import ModelPackage
 from medrec.reporting.definitions import FIGURES
 from medrec.reporting.evaluation_report import write_evaluation_report
-from medrec.workflows.evaluate import to_settings
+from medrec.workflows.evaluate import to_settings, truth_of_boxes
 from medrec.workflows.scoring import find_cases, lay_beside_truth, score_cases
 
 if TYPE_CHECKING:
@@ -62,9 +62,14 @@ def score_test(
     predictions = score_cases(find_cases(references, root=root), screener)
     _write_journal(out, predictions)
     settings = to_settings(
-        EvaluateConfig(stratify_by=config.splits.stratify_by, exclusive=config.exclusive)
+        EvaluateConfig(
+            stratify_by=config.splits.stratify_by,
+            exclusive=config.exclusive,
+            hit=config.calibration.hit,
+        )
     )
-    result = evaluate_predictions(predictions, references, settings=settings)
+    boxes = truth_of_boxes(references, root=root) if is_detector(config.model) else None
+    result = evaluate_predictions(predictions, references, settings=settings, boxes=boxes)
     write_evaluation_report(out, result)
     figures = [
         figure
