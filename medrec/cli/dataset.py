@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from medrec.cli.console import reports_errors, say
+from medrec.cli.console import printable, progress, reports_errors, say
 
 app = typer.Typer(help="Make manifests of labelled scans.", no_args_is_help=True)
 imports = typer.Typer(help="Make a manifest from an archive.", no_args_is_help=True)
@@ -78,17 +78,27 @@ def audit_command(
     manifest: Annotated[Path, typer.Argument(help="Manifest of labelled scans.")],
     splits: Annotated[Path | None, typer.Option("--splits", help="Frozen splits (CSV).")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the report.")] = None,
+    without: Annotated[
+        list[str],
+        typer.Option("--without", help="An attribute made from the labels themselves; repeatable."),
+    ] = [],  # noqa: B006 (typer copies it)
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Look for leaks, duplicates, imbalance and labels that metadata tell; 1 if any leaks."""
+    """Look for leaks, duplicates, imbalance and labels that metadata tell.
+
+    Exit code 1 where a training would stop, 3 where files couldn't be read.
+    """
     import json
 
     from medrec.workflows.audit import audit
 
-    report = audit(manifest, splits=splits, out=out)
+    with progress("auditing") as update:
+        report = audit(manifest, splits=splits, out=out, without=without, on_progress=update)
     if as_json:
         say(json.dumps(report.to_json(), indent=2))
-    for line in () if as_json else [*report.lines(), *(p.text for p in report.blocking)]:
-        say(line)
-    if report.blocking:
+    for line in () if as_json else [*report.lines(), *report.problem_lines()]:
+        say(printable(line))
+    if report.blocking or report.faults:
         raise typer.Exit(1)
+    if report.unreadable:
+        raise typer.Exit(3)

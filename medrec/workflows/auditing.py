@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +14,15 @@ from medrec.config.audit import AuditConfig
 from medrec.data.audit import Pictures, audit_pictures, describe_pictures
 from medrec.data.audit_report import AuditReport
 from medrec.data.contact_sheet import write_contact_sheet
-from medrec.data.dataset import SliceDataset
 from medrec.data.quality import find_data_problems, read_sizes
 from medrec.data.splits import SplitPlan
-from medrec.data.volumes import VolumeDataset
 from medrec.domain.reference import Reference
 from medrec.errors import DataSplitError, ManifestError
 from medrec.workflows.output import writing
+
+if TYPE_CHECKING:
+    from medrec.data.dataset import SliceDataset
+    from medrec.data.volumes import VolumeDataset
 
 REPORT = "audit.json"
 CANDIDATES = "audit-candidates.png"
@@ -47,12 +50,12 @@ def audit_run(
     Raises:
         OutputError: The folder can't be written.
     """
-    asked = config or AuditConfig()
+    asked, name = config or AuditConfig(), namer(references)
     pictures = describe_pictures(
         each_picture(slices),
         slices.references,
         digests=slices.digests(),
-        names=name_rows(slices.references, references),
+        names=[name(row) for row in slices.references],
         sizes=read_sizes(slices.references, root),
     )
     labels = [str(label) for label in slices.labels]
@@ -130,7 +133,7 @@ def say_blocking(report: AuditReport, out: Path) -> str:
     )
 
 
-def name_rows(shown: Sequence[Reference], rows: Sequence[Reference]) -> list[str]:
+def namer(rows: Sequence[Reference]) -> Callable[[Reference], str]:
     """What to call pictures: the number of their manifest row, with the slice where it has none."""
     numbers: dict[tuple[str, int | None], int] = {}
     for number, row in enumerate(rows, start=1):
@@ -142,7 +145,7 @@ def name_rows(shown: Sequence[Reference], rows: Sequence[Reference]) -> list[str
             return str(number)
         return f"{numbers.get((row.path, None), '?')}, slice {row.slice}"
 
-    return [name(row) for row in shown]
+    return name
 
 
 def each_picture(slices: SliceDataset | VolumeDataset) -> Iterator[NDArray[np.float32]]:
