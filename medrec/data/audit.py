@@ -12,13 +12,13 @@ from medrec.data.audit_report import AuditReport, Kind, Problem
 from medrec.data.balance import Share, lopsided, measure_balance
 from medrec.data.duplicates import NearDuplicates, find_identical, find_near
 from medrec.data.leakage import torn_patients
-from medrec.data.splits import Place
 from medrec.data.probe import (
     ProbeResult,
     gather_features,
     intensity_statistics,
     probe_label,
 )
+from medrec.data.splits import Place
 from medrec.data.thumbnails import to_thumbnail
 from medrec.domain.reference import Split
 

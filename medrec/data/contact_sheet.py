@@ -55,9 +55,8 @@ def write_contact_sheet(
         pen.text((left + 2, top + 2), text, fill=0)
         for place, row in enumerate((pair.first, pair.second)):
             picture = Image.fromarray(np.ascontiguousarray(thumbnails[row, 0]))
-            sheet.paste(
-                picture.resize((side, side)), (left + place * (side + _BETWEEN_PX), top + _TEXT_PX)
-            )
+            corner = (left + place * (side + _BETWEEN_PX), top + _TEXT_PX)
+            sheet.paste(picture.resize((side, side)), corner)
     part = path.with_name(f"{path.name}.part")
     sheet.save(part, format="PNG")
     part.replace(path)

@@ -21,6 +21,7 @@ from medrec.errors import DataSplitError, ManifestError
 from medrec.workflows.output import writing
 
 if TYPE_CHECKING:
+    from medrec.data.cache import PictureCache
     from medrec.data.dataset import SliceDataset
     from medrec.data.volumes import VolumeDataset
 
@@ -71,14 +72,19 @@ def check_data(
     labels: Sequence[str],
     where: str,
     plan: Callable[[], SplitPlan],
+    cache: PictureCache | None = None,
 ) -> SplitPlan:
     """Plan the splits of data that can be trained on.
 
     Raises:
-        ManifestError: All that is wrong with the data, and with a frozen split, at once.
+        ManifestError: All that is wrong with the data, with the disk of its cache and with a frozen
+            split, at once.
         DataSplitError: The splits alone are wrong.
     """
     problems = find_data_problems(references, root=root, labels=labels)
+    paths = [row.path for row in references]
+    if cache and (too_little := cache.disk_problem(paths, root=root)):
+        problems.append(too_little)
     try:
         planned = plan()
     except DataSplitError as error:
