@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from medrec.data.description import Description
     from medrec.data.splits import SplitPlan
     from medrec.domain.reference import Reference
+    from medrec.evaluation.estimate import Estimate
 
 TELLING = 0.6
 """Lower end of the probe's interval above which metadata alone tell a label."""
@@ -266,11 +267,16 @@ def _warnings(
     balance, probes = measured
     yield from lopsided(balance)
     for probe in probes:
-        if probe.estimate and (probe.estimate.low or 0) > TELLING:
+        if probe.estimate and _least(probe.estimate) > TELLING:
             yield (
                 f"{probe.label} can be told without the lesion: compare the model's AUROC with the "
                 "probe's, and stratify by what tells it"
             )
+
+
+def _least(estimate: Estimate) -> float:
+    """The lower end; of an AUROC of 1, which has no interval, the value itself."""
+    return estimate.value if estimate.low is None else estimate.low
 
 
 def _disagree(pictures: Pictures, rows: Sequence[int]) -> bool:

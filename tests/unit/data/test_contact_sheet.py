@@ -36,8 +36,8 @@ def test_each_pair_has_a_line_of_text_above(shown):
     sheet = shown(Near(0, 1, 0.99), Near(1, 2, 0.93))
     width = sheet.shape[1] // 3
 
-    assert 0 == sheet[:18, :width].min()
-    assert 0 == sheet[:18, width : 2 * width].min()
+    assert sheet[:18, :width].min() < 50
+    assert sheet[:18, width : 2 * width].min() < 50
     assert 255 == sheet[:18, 2 * width :].min()
 
 
