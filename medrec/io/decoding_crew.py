@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from math import ceil
 from typing import TYPE_CHECKING, TypeVar
 
 from medrec.io.cores import count_cores
@@ -16,6 +17,9 @@ from medrec.io.decoding_worker import DecodingWorker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+_WORTH_A_WORKER = 16
+"""Starting a decoding process takes about as long as decoding so many files."""
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -32,9 +36,10 @@ def work_on_each(
     Args:
         items: What to work on.
         work: Called in a thread; the worker is its own for so long.
-        workers: How many at once; None one for each core.
+        workers: How many at once; None one for each core, and fewer for few items.
     """
-    count = max(1, min(len(items), workers or count_cores()))
+    wanted = workers or min(count_cores(), ceil(len(items) / _WORTH_A_WORKER))
+    count = max(1, min(len(items), wanted))
     idle: queue.SimpleQueue[DecodingWorker] = queue.SimpleQueue()
     with ExitStack() as stack:
         for worker in (DecodingWorker() for _ in range(count)):

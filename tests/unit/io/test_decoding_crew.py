@@ -41,7 +41,9 @@ def test_no_worker_is_lent_twice_at_a_time():
 
 def test_files_are_decoded_in_other_processes_that_end_with_the_work(tmp_path):
     for number in range(4):
-        Image.new("L", (8, 8), 40 * number + 10).save(tmp_path / f"{number}.png")
+        picture = Image.new("L", (8, 8))
+        picture.putpixel((2, 3), 40 * number + 10)
+        picture.save(tmp_path / f"{number}.png")
     workers = set()
 
     def work(path, worker):
