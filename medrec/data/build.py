@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from medrec.config.data import ManifestData, MasksData, TableData
 from medrec.data.cache import PictureCache
-from medrec.data.importers import import_masks
+from medrec.data.importers import MaskReading, import_masks
 from medrec.data.importers_table import ColumnMapping, import_table
 from medrec.data.manifest import read_manifest
 from medrec.data.pack import PackFormat, PicturePack
@@ -53,10 +53,8 @@ def build_references(
         case MasksData():
             root = _root_of(config, folder)
             cases = root / config.cases if config.cases else None
-            references = import_masks(
-                root, images=config.images, mask=config.mask, label=config.label, cases=cases
-            )
-            return references, root
+            reading = MaskReading(config.images, config.mask, config.label)
+            return import_masks(root, reading, cases=cases), root
         case TableData():
             root = _root_of(config, folder)
             return _read_table(config, labels, root), root

@@ -52,11 +52,27 @@ def import_table(
             missing or outside `root`, repeats; all are listed.
     """
     read = read_table(table, delimiters=",;\t")
+    return import_rows(read, mapping, root=root, where=table, same_patient=same_patient)
+
+
+def import_rows(
+    read: Table,
+    mapping: ColumnMapping,
+    *,
+    root: Path,
+    where: Path,
+    same_patient: Sequence[Sequence[str]] = (),
+) -> list[Reference]:
+    """The same for a table that was read; `where` is what to call it in messages.
+
+    Raises:
+        ManifestError: As `import_table`.
+    """
     problems: list[str] = []
     parser = _Parser.of(mapping, problems)
     problems += _absent_columns(read, mapping, parser)
     if problems:
-        raise ManifestError(str(table), problems)
+        raise ManifestError(str(where), problems)
     reader = _LineReader(mapping, parser, root, to_names(same_patient), problems)
     references = [reader.read(row) for row in read.rows]
     problems += read.uneven
@@ -64,7 +80,7 @@ def import_table(
     if not read.rows and not problems:
         problems.append("holds no rows")
     if problems:
-        raise ManifestError(str(table), problems)
+        raise ManifestError(str(where), problems)
     return references
 
 

@@ -1,40 +1,28 @@
-"""`medrec dataset import masks`: volumes and their masks to a manifest of labelled slices."""
+"""`medrec dataset import masks`: images and their masks to a manifest of labelled slices."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from medrec.data.importers import MaskReading
 from medrec.data.importers import import_masks as read_masks
-from medrec.data.manifest import write_manifest
-from medrec.errors import OutputError
-from medrec.workflows.relocating import relocate
+from medrec.workflows.importing import refuse_existing, write_imported
 
 
 def import_masks(
     source: str | Path,
     *,
     out: str | Path,
-    images: str,
-    mask: str,
-    label: str = "tumor",
+    reading: MaskReading,
     cases: str | Path | None = None,
 ) -> str:
-    """Write a manifest with one row a slice; returns a line that says what is in it.
+    """Write a manifest with one row a slice or a case; returns a line that says what is in it.
 
     Raises:
         ManifestError: Images without a mask, masks of another grid; all are listed.
         OutputError: The manifest exists already.
     """
     source, out = Path(source), Path(out)
-    if out.exists():
-        message = f"--out {out} exists: name another file, or remove it"
-        raise OutputError(message)
-    references = read_masks(
-        source, images=images, mask=mask, label=label, cases=Path(cases) if cases else None
-    )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    rows = relocate(references, root=source, folder=out.parent)
-    write_manifest(out, rows)
-    positive = sum(1 for row in rows if any(row.labels.values()))
-    patients = len({row.patient for row in rows})
-    return f"{out}: {len(rows)} slices of {patients} patients, {positive} with {label}"
+    refuse_existing(out)
+    references = read_masks(source, reading, cases=Path(cases) if cases else None)
+    return write_imported(references, root=source, out=out)
