@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 
 import nibabel
 import numpy as np
@@ -33,6 +32,10 @@ def medrec(*arguments):
     return outcome
 
 
+def split_of(number):
+    return SPLITS[number // 3 % len(SPLITS)]
+
+
 def read(path):
     with path.open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))
@@ -57,7 +60,7 @@ def archive(tmp_path_factory):
         voxels = head(number, has_ball=name != "none", rows=ROWS[name])
         heads.append((voxels, {label: int(label == name) for label in CLASSES}))
     write_heads(root, heads)
-    lines = [f"P{n},{SPLITS[n // 3 % len(SPLITS)]}," for n in range(PATIENTS)]
+    lines = [f"P{n},{split_of(n)}," for n in range(PATIENTS)]
     (root / "splits.csv").write_text("\n".join(["patient,split,fold", *lines, ""]))
     return root
 
@@ -102,7 +105,9 @@ def test_one_package_holds_all_members_and_a_joint_calibrator_of_exams(held_out)
 def test_calibrators_rest_on_the_calibrate_patients_alone(held_out):
     package, rows = open_package(held_out[-1] / "model"), read(held_out[-1] / "logits.csv")
 
-    expected = [f"h{n}.nii.gz" for n in range(PATIENTS) if SPLITS[n // 3 % len(SPLITS)] == "calibrate"]
+    expected = [
+        f"h{n}.nii.gz" for n in range(PATIENTS) if SPLITS[n // 3 % len(SPLITS)] == "calibrate"
+    ]
     assert expected == [row["path"].split("/")[-1] for row in rows]
     assert {len(expected)} == {entry.patients for entry in package.calibrations}
 
@@ -135,7 +140,7 @@ def test_exams_are_evaluated_class_by_class_and_together(screened, archive, tmp_
     )
 
     found = json.loads((tmp_path / "ev" / "evaluation.json").read_text(encoding="utf-8"))
-    assert {label: PATIENTS // 3 for label in CLASSES} == {
+    assert dict.fromkeys(CLASSES, PATIENTS // 3) == {
         label: one["positives"] for label, one in found["labels"].items()
     }
     assert PATIENTS == sum(map(sum, found["exclusive"][0]["confusion"]))
