@@ -69,6 +69,7 @@ def to_group_view(
         group.top_reliability,
         name=name,
         title="Reliability of the likeliest class",
+        observed="share in which it was the true one",
         ece=group.top_ece,
         ece_if_calibrated=group.top_ece_if_calibrated,
     )

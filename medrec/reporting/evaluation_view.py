@@ -109,6 +109,7 @@ def reliability_plate(
     *,
     name: str,
     title: str = "Reliability",
+    observed: str = "observed share of positives",
     ece: Estimate | None = None,
     ece_if_calibrated: Estimate | None = None,
 ) -> Plate:
@@ -117,7 +118,7 @@ def reliability_plate(
         name=name,
         title=title,
         caption=_verdict(ece, ece_if_calibrated),
-        chart=reliability_chart(bins),
+        chart=reliability_chart(bins, observed=observed),
         columns=("probability", "observed", "observed_low", "observed_high", "rows"),
         rows=tuple(
             (
