@@ -11,6 +11,7 @@ from medrec.data.cache import PictureCache
 from medrec.data.importers import import_masks
 from medrec.data.importers_table import ColumnMapping, import_table
 from medrec.data.manifest import read_manifest
+from medrec.data.mask_truth import MaskRule
 from medrec.data.pack import PackFormat, PicturePack
 from medrec.data.splits import plan_splits, read_places, read_splits, write_splits
 from medrec.data.unlabelled import choose_unlabelled, list_volumes
@@ -53,8 +54,9 @@ def build_references(
         case MasksData():
             root = _root_of(config, folder)
             cases = root / config.cases if config.cases else None
+            rule = MaskRule(label=config.label)
             references = import_masks(
-                root, images=config.images, mask=config.mask, label=config.label, cases=cases
+                root, images=config.images, mask=config.mask, rule=rule, cases=cases
             )
             return references, root
         case TableData():

@@ -1,0 +1,156 @@
+"""Folders that are named as what their scans show, to rows of a manifest."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from medrec.data.class_labels import ClassLabels
+from medrec.data.imported import Imported
+from medrec.data.rows_of_scans import rows_of_scans
+from medrec.data.scans import find_scans
+from medrec.domain.reference import Reference, Split
+from medrec.errors import ManifestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from medrec.data.patients import PatientOfScan
+    from medrec.data.rows_of_scans import ScanRow
+
+
+@dataclass(frozen=True, slots=True)
+class FolderMeaning:
+    """What the folders of an archive say.
+
+    `labels` maps a label to `CLASS,CLASS` (positive there, negative in all other classes) or
+    `CLASS,CLASS/CLASS,CLASS` (positive, negative; unknown in others); without any, each class is a
+    label. `splits` maps the folders above the classes to splits; without any, the classes lie at
+    the top.
+    """
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+    splits: Mapping[str, Split] = field(default_factory=dict)
+
+
+def import_folders(root: Path, *, meaning: FolderMeaning, patient: PatientOfScan) -> Imported:
+    """Make one row an image, or a DICOM series of slices, of folders that are named as classes.
+
+    Paths are relative to `root`.
+
+    Raises:
+        ManifestError: Files that can't be used, that lie in no class, or whose patient is unknown;
+            class names that mean something else in a manifest, one class alone, a patient in two
+            splits; all are listed.
+        InputError: Nothing is there.
+    """
+    found = find_scans(root)
+    placer = _Placer(meaning.splits)
+    problems = list(found.problems)
+    placed = [place for scan in found.scans if (place := placer.place(scan.source, problems))]
+    classes = tuple(sorted({place.name for place in placed}))
+    labels, wrong = ClassLabels.of(meaning.labels, classes)
+    problems += wrong
+    problems += [f"split folder {name}: holds no scan" for name in meaning.splits
+                 if name not in placer.seen]  # fmt: skip
+    rows = rows_of_scans(found.scans, loose=placer.class_folders(classes), problems=problems)
+    references = [_to_reference(row, placer, labels, patient, problems) for row in rows]
+    known = [reference for reference in references if reference is not None]
+    problems += shared_patients(known)
+    if problems:
+        raise ManifestError(str(root), problems)
+    return Imported(tuple(known), tuple(_notes(known, rows, found.others, classes)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    split: Split | None
+    name: str
+
+
+@dataclass(slots=True)
+class _Placer:
+    """Tell class and split of a path by its first folders."""
+
+    splits: Mapping[str, Split]
+    seen: set[str] = field(default_factory=set)
+
+    def place(self, source: str, problems: list[str] | None = None) -> _Place | None:
+        """Class and split; None, with what is wrong in `problems`, where the path has none."""
+        depth = 1 if self.splits else 0
+        folders = PurePosixPath(source).parts[:-1]
+        problem = self._problem(folders, depth)
+        if problem:
+            if problems is not None:
+                problems.append(f"{source}: {problem}")
+            return None
+        self.seen.add(folders[0])
+        return _Place(self.splits.get(folders[0]), folders[depth])
+
+    def _problem(self, folders: Sequence[str], depth: int) -> str | None:
+        if depth and folders and folders[0] not in self.splits:
+            return f"{folders[0]} is no split folder: wanted one of {', '.join(self.splits)}"
+        if len(folders) <= depth:
+            above = "SPLIT/CLASS/" if depth else "CLASS/"
+            return f"lies in no class folder: wanted it below {above}"
+        return None
+
+    def class_folders(self, classes: Iterable[str]) -> frozenset[str]:
+        """The folders of classes themselves, as paths below the root."""
+        tops = [f"{name}/" for name in self.splits] or [""]
+        return frozenset(f"{top}{name}" for top in tops for name in classes)
+
+
+def _to_reference(
+    row: ScanRow,
+    placer: _Placer,
+    labels: ClassLabels,
+    patient: PatientOfScan,
+    problems: list[str],
+) -> Reference | None:
+    place = placer.place(row.scan.source)
+    if place is None:
+        return None
+    try:
+        whose = patient(row.scan)
+    except ValueError as error:
+        problems.append(f"{row.path}: {error}")
+        return None
+    return Reference(
+        path=row.path, patient=whose, labels=labels.truths(place.name), split=place.split
+    )
+
+
+def shared_patients(references: Iterable[Reference]) -> list[str]:
+    """What is wrong with rows of one patient that lie in several splits; nobody is named."""
+    splits: dict[str, dict[Split, str]] = defaultdict(dict)
+    for row in references:
+        if row.split is not None:
+            splits[row.patient].setdefault(row.split, row.path)
+    shared = [places for places in splits.values() if len(places) > 1]
+    return [
+        "one patient in several splits: "
+        + ", ".join(f"{path} ({split})" for split, path in places.items())
+        for places in shared
+    ]
+
+
+def _notes(
+    references: Sequence[Reference], rows: Sequence[ScanRow], others: int, classes: Sequence[str]
+) -> Iterable[str]:
+    yield f"classes: {', '.join(classes)}"
+    if others:
+        yield f"{others} files left out that are no DICOM, NIfTI, PNG or JPEG images"
+    if several := sum(row.series > 1 for row in rows):
+        yield (
+            f"{several} folders hold several DICOM series: say by data.rules in the config which "
+            "one counts (a file of `kind: rules`)"
+        )
+    truths: dict[str, set[tuple[bool | None, ...]]] = defaultdict(set)
+    for row in references:
+        truths[row.patient].add(tuple(row.labels.values()))
+    if mixed := sum(len(found) > 1 for found in truths.values()):
+        yield f"{mixed} patients have scans of several classes: splits keep each of them together"
