@@ -33,7 +33,7 @@ def folders(  # noqa: PLR0913 (each is an option)
     out: Manifest,
     label: Annotated[
         list[str],
-        typer.Option("--label", help="NAME=CLASSES, NAME=POSITIVE/NEGATIVE; each class if none."),
+        typer.Option("--label", help="NAME=CLASS,CLASS: 1 there, 0 elsewhere; else one a class."),
     ] = [],  # noqa: B006 (typer copies it)
     patient: Patient = None,
     patient_id: Annotated[
@@ -105,10 +105,10 @@ def masks(  # noqa: PLR0913 (each is an option)
     ] = "tumor",
     per: Annotated[str, typer.Option("--per", help="A row a slice, or a case.")] = "slice",
     min_px: Annotated[
-        int, typer.Option("--min-px", min=1, help="Smallest mask of a slice that is positive.")
+        int, typer.Option("--min-px", min=1, help="Smallest region of a slice that is positive.")
     ] = 1,
     smaller_unknown: Annotated[
-        bool, typer.Option("--smaller-unknown", help="Smaller masks are unknown, not negative.")
+        bool, typer.Option("--smaller-unknown", help="Smaller regions are unknown, not negative.")
     ] = False,
     cases: Annotated[
         Path | None, typer.Option("--cases", help="CSV of attributes, one row a patient.")

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from medrec.data.rows_of_scans import ScanRow
 
 
+_NAMED = 3
+
+Problem = tuple[str, str]
+"""A path, and what is wrong with it."""
+
+
 @dataclass(frozen=True, slots=True)
 class FolderMeaning:
     """What the folders of an archive say.
@@ -49,20 +55,32 @@ def import_folders(root: Path, *, meaning: FolderMeaning, patient: PatientOfScan
     """
     found = find_scans(root)
     placer = _Placer(meaning.splits)
-    problems = list(found.problems)
-    placed = [place for scan in found.scans if (place := placer.place(scan.source, problems))]
+    misplaced: list[Problem] = []
+    placed = [place for scan in found.scans if (place := placer.place(scan.source, misplaced))]
     classes = tuple(sorted({place.name for place in placed}))
     labels, wrong = ClassLabels.of(meaning.labels, classes)
-    problems += wrong
+    problems = [*found.problems, *_listed(misplaced, len(found.scans)), *wrong]
     problems += [f"split folder {name}: holds no scan" for name in meaning.splits
                  if name not in placer.seen]  # fmt: skip
     rows = rows_of_scans(found.scans, loose=placer.class_folders(classes), problems=problems)
-    references = [_to_reference(row, placer, labels, patient, problems) for row in rows]
-    known = [reference for reference in references if reference is not None]
-    problems += shared_patients(known)
+    unknown: list[Problem] = []
+    references = [
+        reference
+        for row in rows
+        if (reference := _to_reference(row, placer, labels, patient, unknown))
+    ]
+    problems += [*_listed(unknown, len(rows)), *shared_patients(references)]
     if problems:
         raise ManifestError(str(root), problems)
-    return Imported(tuple(known), tuple(_notes(known, rows, found.others, classes)))
+    return Imported(tuple(references), tuple(_notes(references, rows, found.others, classes)))
+
+
+def _listed(problems: Sequence[Problem], count: int) -> list[str]:
+    """Problems of `count` things as lines; just one where all share it."""
+    shared = {text for _, text in problems}
+    if len(problems) == count > 1 and len(shared) == 1:
+        return [f"{problems[0][0]} and all {count - 1} others: {shared.pop()}"]
+    return [f"{source}: {text}" for source, text in problems]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +96,14 @@ class _Placer:
     splits: Mapping[str, Split]
     seen: set[str] = field(default_factory=set)
 
-    def place(self, source: str, problems: list[str] | None = None) -> _Place | None:
+    def place(self, source: str, problems: list[Problem] | None = None) -> _Place | None:
         """Class and split; None, with what is wrong in `problems`, where the path has none."""
         depth = 1 if self.splits else 0
         folders = PurePosixPath(source).parts[:-1]
         problem = self._problem(folders, depth)
         if problem:
             if problems is not None:
-                problems.append(f"{source}: {problem}")
+                problems.append((source, problem))
             return None
         self.seen.add(folders[0])
         return _Place(self.splits.get(folders[0]), folders[depth])
@@ -94,8 +112,8 @@ class _Placer:
         if depth and folders and folders[0] not in self.splits:
             return f"{folders[0]} is no split folder: wanted one of {', '.join(self.splits)}"
         if len(folders) <= depth:
-            above = "SPLIT/CLASS/" if depth else "CLASS/"
-            return f"lies in no class folder: wanted it below {above}"
+            above = "above the folders of splits" if depth else "above the class folders"
+            return f"lies in no class folder: name the folder {above}, and put nothing else there"
         return None
 
     def class_folders(self, classes: Iterable[str]) -> frozenset[str]:
@@ -109,7 +127,7 @@ def _to_reference(
     placer: _Placer,
     labels: ClassLabels,
     patient: PatientOfScan,
-    problems: list[str],
+    problems: list[Problem],
 ) -> Reference | None:
     place = placer.place(row.scan.source)
     if place is None:
@@ -117,7 +135,7 @@ def _to_reference(
     try:
         whose = patient(row.scan)
     except ValueError as error:
-        problems.append(f"{row.path}: {error}")
+        problems.append((row.path, str(error)))
         return None
     return Reference(
         path=row.path, patient=whose, labels=labels.truths(place.name), split=place.split
@@ -139,11 +157,15 @@ def shared_patients(references: Iterable[Reference]) -> list[str]:
 
 
 def _notes(
-    references: Sequence[Reference], rows: Sequence[ScanRow], others: int, classes: Sequence[str]
+    references: Sequence[Reference],
+    rows: Sequence[ScanRow],
+    others: Sequence[str],
+    classes: Sequence[str],
 ) -> Iterable[str]:
-    yield f"classes: {', '.join(classes)}"
+    yield from _hints(list(references[0].labels), classes)
     if others:
-        yield f"{others} files left out that are no DICOM, NIfTI, PNG or JPEG images"
+        named = ", ".join([*others[:_NAMED], *(["..."] if len(others) > _NAMED else [])])
+        yield f"left out, {len(others)} that are no DICOM, NIfTI, PNG or JPEG images: {named}"
     if several := sum(row.series > 1 for row in rows):
         yield (
             f"{several} folders hold several DICOM series: say by data.rules in the config which "
@@ -154,3 +176,19 @@ def _notes(
         truths[row.patient].add(tuple(row.labels.values()))
     if mixed := sum(len(found) > 1 for found in truths.values()):
         yield f"{mixed} patients have scans of several classes: splits keep each of them together"
+
+
+def _hints(labels: Sequence[str], classes: Sequence[str]) -> Iterable[str]:
+    """What to make of labels that are the classes themselves."""
+    if labels != list(classes):
+        return
+    if len(labels) == 2:  # noqa: PLR2004 (of two classes each tells the other)
+        yield (
+            f"labels {labels[0]} and {labels[1]} say the same twice: --label {labels[0]} gives one "
+            "label, 1 in its folder and 0 in the other"
+        )
+    else:
+        yield (
+            f"labels {', '.join(labels)} exclude each other: name them as an `exclusive` group in "
+            "the config"
+        )

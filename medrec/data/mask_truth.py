@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from scipy import ndimage
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,10 +18,10 @@ Per = Literal["slice", "case"]
 class MaskRule:
     """How masks become labels.
 
-    `per` makes a row of each slice or of each case. A slice is positive where the mask covers
-    `least_px` pixels of it or more. One with a smaller mask is negative, or unknown where
-    `is_smaller_unknown`; one without any is negative. A case is positive where any slice is,
-    unknown where none is and any is unknown.
+    `per` makes a row of each slice or of each case. A slice is positive where the mask has a region
+    of `least_px` pixels or more (pixels that touch by a side or a corner are one region). One with
+    smaller regions alone is negative, or unknown where `is_smaller_unknown`; one without any is
+    negative. A case is positive where any slice is, unknown where none is and any is unknown.
 
     Raises:
         ValueError: No pixels at all would be enough.
@@ -38,8 +39,7 @@ class MaskRule:
 
     def truths(self, outlined: NDArray[np.bool_], *, slice_axis: int) -> list[bool | None]:
         """What a mask (I, J, K) says of each slice along an axis, in order."""
-        across = tuple(axis for axis in range(3) if axis != slice_axis)
-        return [self._truth(int(size)) for size in np.atleast_1d(outlined.sum(axis=across))]
+        return [self._truth(plane) for plane in np.moveaxis(outlined, slice_axis, 0)]
 
     def of_case(self, slices: list[bool | None]) -> bool | None:
         """What the slices of a case say of it."""
@@ -47,7 +47,15 @@ class MaskRule:
             return True
         return None if None in slices else False
 
-    def _truth(self, size_px: int) -> bool | None:
-        if size_px >= self.least_px:
+    def _truth(self, plane: NDArray[np.bool_]) -> bool | None:
+        if not plane.any():
+            return False
+        if self.least_px == 1 or _largest_px(plane) >= self.least_px:
             return True
-        return None if size_px and self.is_smaller_unknown else False
+        return None if self.is_smaller_unknown else False
+
+
+def _largest_px(plane: NDArray[np.bool_]) -> int:
+    """Pixels of the largest region of a plane (I, J) that isn't empty."""
+    regions, _ = ndimage.label(plane, structure=np.ones((3, 3)))
+    return int(np.bincount(regions.ravel())[1:].max())

@@ -34,17 +34,17 @@ class FoundScan:
 
 @dataclass(frozen=True, slots=True)
 class FoundScans:
-    """Images sorted by path, what is wrong with other files, and how many are no images."""
+    """Images sorted by path, what is wrong with other files, and the paths of those that are none."""
 
     scans: tuple[FoundScan, ...]
     problems: tuple[str, ...]
-    others: int
+    others: tuple[str, ...]
 
 
 def find_scans(root: Path) -> FoundScans:
     """Read the header of every file below a folder; pixels are not decoded.
 
-    Files that are no images (notes, tables, hidden files of file managers) are counted. Problems
+    Files that are no images (notes, tables, hidden files of file managers) are listed apart. Problems
     are images that can't be used, packed files, links, and names that a manifest can't hold.
 
     Raises:
@@ -53,11 +53,11 @@ def find_scans(root: Path) -> FoundScans:
     problems: list[tuple[str, str]] = []
     files = list(usable_files(root, problems))
     scans: list[FoundScan] = []
-    others = 0
+    others: list[str] = []
     for row in read_rows(files):
         if isinstance(row, FileRecord):
             if row.status is FileStatus.SKIPPED:
-                others += 1
+                others.append(row.path)
             else:
                 problems.append((row.path, row.detail))
         elif isinstance(row, PackedRow):
@@ -67,7 +67,7 @@ def find_scans(root: Path) -> FoundScans:
     return FoundScans(
         scans=tuple(sorted(scans, key=lambda scan: scan.source)),
         problems=tuple(f"{source}: {problem}" for source, problem in sorted(problems)),
-        others=others,
+        others=tuple(sorted(others)),
     )
 
 
