@@ -21,6 +21,7 @@ from medrec.data.scans import usable_files
 from medrec.data.table import read_table
 from medrec.domain.reference import Reference
 from medrec.errors import ManifestError, ScanError
+from medrec.io.discover import discover
 from medrec.io.header import read_header
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def import_bids(root: Path, question: BidsQuestion) -> Imported:
         InputError: Nothing is there.
     """
     files, problems = _files(root, question)
+    if not files and not problems:
+        raise ManifestError(str(root), [_none_meant(root, question)])
     rows, told = _participants(root / _TABLE, question, problems)
     scans: dict[str, list[FoundFile]] = defaultdict(list)
     for file in files:
@@ -76,14 +79,15 @@ def import_bids(root: Path, question: BidsQuestion) -> Imported:
     ]
     lacking = [subject for subject in rows if subject not in scans]
     if not question.may_lack:
-        problems += [f"{subject}: no {question.suffix} scan" for subject in lacking]
+        problems += [
+            f"{subject}: no {question.suffix} scan; --may-lack leaves such participants out"
+            for subject in lacking
+        ]
     references = [
         reference
         for subject, row in rows.items()
         for reference in _references(subject, row, scans.get(subject, ()), told, problems)
     ]
-    if not references and not problems:
-        problems.append(f"no participant has a {question.suffix} scan")
     if problems:
         raise ManifestError(str(root), problems)
     return Imported(tuple(references), tuple(_notes(scans, rows, lacking, question.suffix)))
@@ -106,6 +110,15 @@ def _files(root: Path, question: BidsQuestion) -> tuple[list[FoundFile], list[st
     return files, problems
 
 
+def _none_meant(root: Path, question: BidsQuestion) -> str:
+    matches = (_FILE.fullmatch(file.source) for file in discover(root))
+    there = sorted({match["suffix"] for match in matches if match})
+    if question.suffix in there:
+        return f"no {question.suffix} scan is one of those that are asked for"
+    wanted = f"sub-*/[ses-*/]anat/sub-*_{question.suffix}.nii.gz"
+    return f"no {question.suffix} scan ({wanted}); suffixes there are: {', '.join(there) or 'none'}"
+
+
 def _is_meant(source: str, question: BidsQuestion) -> bool:
     match = _FILE.fullmatch(source)
     if match is None or match["suffix"] != question.suffix:
@@ -125,7 +138,8 @@ def _participants(
     problems += [
         f"{_TABLE}, {text}" for text in [*table.uneven, *repeated(table.rows, _PARTICIPANT)]
     ]
-    return {_subject(row.cells[_PARTICIPANT]): row for row in table.rows}, told
+    named = [row for row in table.rows if row.cells[_PARTICIPANT]]
+    return {_subject(row.cells[_PARTICIPANT]): row for row in named}, told
 
 
 def _subject(participant: str) -> str:
@@ -159,9 +173,9 @@ def _notes(
     suffix: str,
 ) -> Iterator[str]:
     if lacking:
-        yield f"{len(lacking)} participants have no {suffix} scan and are left out"
+        yield f"participants without a {suffix} scan, left out: {len(lacking)}"
     if several := sum(len(scans.get(subject, ())) > 1 for subject in rows):
         yield (
-            f"{several} participants have several {suffix} scans, each a row: if one is meant, "
+            f"participants with several {suffix} scans, each a row: {several}; if one is meant, "
             "choose it by --only"
         )

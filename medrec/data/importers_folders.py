@@ -165,17 +165,17 @@ def _notes(
     yield from _hints(list(references[0].labels), classes)
     if others:
         named = ", ".join([*others[:_NAMED], *(["..."] if len(others) > _NAMED else [])])
-        yield f"left out, {len(others)} that are no DICOM, NIfTI, PNG or JPEG images: {named}"
+        yield f"left out, as no DICOM, NIfTI, PNG or JPEG images: {len(others)} ({named})"
     if several := sum(row.series > 1 for row in rows):
         yield (
-            f"{several} folders hold several DICOM series: say by data.rules in the config which "
-            "one counts (a file of `kind: rules`)"
+            f"folders that hold several DICOM series: {several}; say by data.rules in the config "
+            "which one counts (a file of `kind: rules`)"
         )
     truths: dict[str, set[tuple[bool | None, ...]]] = defaultdict(set)
     for row in references:
         truths[row.patient].add(tuple(row.labels.values()))
     if mixed := sum(len(found) > 1 for found in truths.values()):
-        yield f"{mixed} patients have scans of several classes: splits keep each of them together"
+        yield f"patients with scans of several classes: {mixed}; splits keep each of them together"
 
 
 def _hints(labels: Sequence[str], classes: Sequence[str]) -> Iterable[str]:

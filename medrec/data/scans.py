@@ -34,7 +34,7 @@ class FoundScan:
 
 @dataclass(frozen=True, slots=True)
 class FoundScans:
-    """Images sorted by path, what is wrong with other files, and the paths of those that are none."""
+    """Images sorted by path, what is wrong with other files, and paths of what is no image."""
 
     scans: tuple[FoundScan, ...]
     problems: tuple[str, ...]
@@ -44,7 +44,7 @@ class FoundScans:
 def find_scans(root: Path) -> FoundScans:
     """Read the header of every file below a folder; pixels are not decoded.
 
-    Files that are no images (notes, tables, hidden files of file managers) are listed apart. Problems
+    Files that are no images (notes, tables, what file managers leave) are listed apart. Problems
     are images that can't be used, packed files, links, and names that a manifest can't hold.
 
     Raises:
