@@ -104,8 +104,8 @@ def masks(  # noqa: PLR0913 (each is an option)
         str, typer.Option("--label", help="Name of what the masks outline.")
     ] = "tumor",
     per: Annotated[str, typer.Option("--per", help="A row a slice, or a case.")] = "slice",
-    min_px: Annotated[
-        int, typer.Option("--min-px", min=1, help="Smallest region of a slice that is positive.")
+    smallest: Annotated[
+        int, typer.Option("--smallest", min=1, help="Smallest region of a slice that is positive.")
     ] = 1,
     smaller_unknown: Annotated[
         bool, typer.Option("--smaller-unknown", help="Smaller regions are unknown, not negative.")
@@ -118,7 +118,7 @@ def masks(  # noqa: PLR0913 (each is an option)
     """Label NIfTI volumes, PNG or JPEG images by their masks: one row a slice, or a case."""
     from medrec.workflows.import_masks import import_masks, to_rule
 
-    rule = to_rule(label, per=per, least_px=min_px, is_smaller_unknown=smaller_unknown)
+    rule = to_rule(label, per=per, least_px=smallest, is_smaller_unknown=smaller_unknown)
     text = import_masks(
         source, out=out, images=images, mask=mask, rule=rule, cases=cases, patient=patient
     )

@@ -17,23 +17,24 @@ if TYPE_CHECKING:
 _PATIENT = "patient"
 
 
-def read_attributes(path: Path, *, reserved: Collection[str]) -> dict[str, dict[str, str]]:
+def read_attributes(
+    path: Path, *, reserved: Collection[str], problems: list[str]
+) -> dict[str, dict[str, str]]:
     """Attributes by patient, of a CSV with a column `patient`.
 
-    Columns whose names mean something else in a manifest (`reserved`) are left out.
+    Columns whose names mean something else in a manifest (`reserved`) are left out. Rows without a
+    patient, uneven ones and those of a patient whom an earlier row has are noted in `problems`.
 
     Raises:
-        ManifestError: No such table or column, or rows without a patient, uneven, or of a patient
-            whom an earlier row has; all are listed, by line.
+        ManifestError: No such table or column.
     """
     table = read_table(path)
     if _PATIENT not in table.columns:
         raise ManifestError(str(path), [f"column {_PATIENT}: missing, but required"])
     twice = [name for name, count in Counter(table.columns).items() if count > 1]
-    problems = [f"column {name}: named twice" for name in twice]
-    problems += [*table.uneven, *repeated(table.rows, _PATIENT)]
-    if problems:
-        raise ManifestError(str(path), problems)
+    wrong = [f"column {name}: named twice" for name in twice]
+    wrong += [*table.uneven, *repeated(table.rows, _PATIENT)]
+    problems += [f"{path.name}, {text}" for text in wrong]
     return {
         row.cells[_PATIENT]: {
             name: value for name, value in row.cells.items() if name not in reserved and value

@@ -60,11 +60,11 @@ def import_masks(
     """
     root = Path(os.path.normpath(root))
     problems = _wrong_options(images, rule)
-    reserved = {*FIXED, rule.label}
-    attributes = read_attributes(cases, reserved=reserved) if cases else {}
     pairs = [] if problems else _pairs(root, images, mask)
     if not pairs and not problems:
         problems.append(f"{images}: no image matches")
+    reserved = {*FIXED, rule.label}
+    attributes = read_attributes(cases, reserved=reserved, problems=problems) if cases else {}
     reader = _Reader(root, rule, patient or (lambda path: PurePosixPath(path).parent.name))
     references: list[Reference] = []
     for image, outline in pairs:

@@ -63,6 +63,7 @@ def import_folders(root: Path, *, meaning: FolderMeaning, patient: PatientOfScan
     problems += [f"split folder {name}: holds no scan" for name in meaning.splits
                  if name not in placer.seen]  # fmt: skip
     rows = rows_of_scans(found.scans, loose=placer.class_folders(classes), problems=problems)
+    rows, copies = _without_copies(rows, placer, problems)
     unknown: list[Problem] = []
     references = [
         reference
@@ -72,7 +73,9 @@ def import_folders(root: Path, *, meaning: FolderMeaning, patient: PatientOfScan
     problems += [*_listed(unknown, len(rows)), *shared_patients(references)]
     if problems:
         raise ManifestError(str(root), problems)
-    return Imported(tuple(references), tuple(_notes(references, rows, found.others, classes)))
+    return Imported(
+        tuple(references), tuple(_notes(references, rows, found.others, classes, copies))
+    )
 
 
 def _listed(problems: Sequence[Problem], count: int) -> list[str]:
@@ -122,6 +125,27 @@ class _Placer:
         return frozenset(f"{top}{name}" for top in tops for name in classes)
 
 
+def _without_copies(
+    rows: Sequence[ScanRow], placer: _Placer, problems: list[str]
+) -> tuple[list[ScanRow], int]:
+    """Rows without files that an earlier one is a copy of, and how many those are.
+
+    Copies in two classes, or two splits, contradict each other: they are noted in `problems`.
+    """
+    first: dict[tuple[str, int], ScanRow] = {}
+    kept = []
+    for row in rows:
+        header = row.scan.header
+        size = header.stamp[0] if header.stamp else 0
+        same = first.setdefault((header.sop_uid or header.identity, size), row)
+        if same is row:
+            kept.append(row)
+        elif placer.place(same.scan.source) != placer.place(row.scan.source):
+            problems.append(f"{row.path}: the same scan as {same.path}, which lies elsewhere: "
+                            "keep the one that is right")  # fmt: skip
+    return kept, len(rows) - len(kept)
+
+
 def _to_reference(
     row: ScanRow,
     placer: _Placer,
@@ -161,7 +185,10 @@ def _notes(
     rows: Sequence[ScanRow],
     others: Sequence[str],
     classes: Sequence[str],
+    copies: int,
 ) -> Iterable[str]:
+    if copies:
+        yield f"left out, as copies of other scans of their class: {copies}"
     yield from _hints(list(references[0].labels), classes)
     if others:
         named = ", ".join([*others[:_NAMED], *(["..."] if len(others) > _NAMED else [])])

@@ -43,8 +43,7 @@ def import_masks(  # noqa: PLR0913 (each is an option)
     tell = to_patient_of_path(patient) if patient is not None else None
     table = Path(cases) if cases else None
     rows = read_masks(source, images=images, mask=mask, rule=rule, cases=table, patient=tell)
-    has_slices = any(row.slice is not None for row in rows)
-    return write_imported(rows, root=source, out=out, rows="slices" if has_slices else "images")
+    return write_imported(rows, root=source, out=out)
 
 
 def to_rule(label: str, *, per: str, least_px: int, is_smaller_unknown: bool) -> MaskRule:

@@ -30,13 +30,11 @@ def write_imported(
     *,
     root: Path,
     out: Path,
-    rows: str = "rows",
     notes: Iterable[str] = (),
 ) -> str:
     """Write rows whose paths start at `root` as a manifest; returns lines that say what is in it.
 
-    The first line counts the rows (called by `rows`, such as `slices`), patients and labels; each
-    further one is a note.
+    The first line counts rows, patients and labels; each further one is a note.
 
     Raises:
         OutputError: The folder can't be written.
@@ -48,7 +46,8 @@ def write_imported(
         message = f"--out {out}: can't be written ({error.strerror}): name another place"
         raise OutputError(message) from error
     patients = len({row.patient for row in references})
-    counts = [f"{len(references)} {rows} of {patients} patients", *_counts(references)]
+    kind = "slices" if any(row.slice is not None for row in references) else "scans"
+    counts = [f"{len(references)} {kind} of {patients} patients", *_counts(references)]
     further = [f"note: {note}" for note in (*notes, *_one_sided(references))]
     return "\n".join([f"{out}: {', '.join(counts)}", *further])
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-import yaml
 from dicom_factory import an_image
 from PIL import Image
-from training_factory import a_config, write_films
+from training_factory import write_config, write_films
 from typer.testing import CliRunner
 
 from medrec.cli.app import app
 from medrec.data.manifest import read_manifest
+from medrec.package.package import open_package
 
 GUIDE = Path(__file__).parents[2] / "docs/how-to/import.md"
 BY_PATH = ("--patient", "P[0-9]+")
@@ -63,8 +63,8 @@ def archives(tmp_path, monkeypatch):
         for number in (1, 2):
             picture(tmp_path / "classes" / name / f"{patient}_{number}.png", lesion_px + number)
     for part, patient in (("Training", "P1"), ("Testing", "P2")):
-        picture(tmp_path / "parts" / part / "glioma" / f"{patient}.png", 3)
-        picture(tmp_path / "parts" / part / "none" / f"{patient}.png", 4)
+        picture(tmp_path / "parts" / part / "glioma" / f"{patient}.png", len(part) + 3)
+        picture(tmp_path / "parts" / part / "none" / f"{patient}.png", len(part) + 6)
     for name in ("a", "b"):
         picture(tmp_path / "table" / f"{name}.png")
     write_table(tmp_path / "table/cases.csv", "image,patient,cancer,site",
@@ -105,7 +105,7 @@ def test_folders_say_what_they_hold_and_warn_where_patients_are_unknown(archives
     outcome = medrec("dataset", "import", "folders", "classes", "--patient-unknown",
                      "--label", "tumor", "--out", "sub/m.csv")  # fmt: skip
 
-    assert "sub/m.csv: 4 rows of 4 patients, 2 with tumor\n" in outcome.output
+    assert "sub/m.csv: 4 scans of 4 patients, 2 with tumor\n" in outcome.output
     assert "note: patients are unknown" in outcome.output
     assert "../classes/normal/P002_1.png" == rows_of(archives / "sub/m.csv")[0]["path"]
 
@@ -132,7 +132,7 @@ def test_the_patients_of_dicom_folders_stand_nowhere_in_the_manifest(archives, m
     for name in ("tumor", "normal"):
         (archives / "films-of" / name).mkdir(parents=True)
         pixels = np.arange(64, dtype=np.uint16).reshape(8, 8)
-        image = an_image(pixels, modality="DX", PatientID="Planted-7")
+        image = an_image(pixels, modality="DX", PatientID="Planted-7", number=len(name))
         image.save_as(archives / "films-of" / name / "a.dcm", enforce_file_format=True)
 
     outcome = medrec("dataset", "import", "folders", "films-of", "--patient-id", "--out", "m.csv")
@@ -166,8 +166,8 @@ def test_no_import_writes_over_a_manifest_or_into_a_file(archives, words):
 def test_masks_can_be_told_by_case_and_size(archives):
     words = ("masks", "volumes", "--images", "*/t1c.nii.gz", "--mask", "mask.nii.gz")
 
-    medrec("dataset", "import", *words, "--per", "case", "--min-px", "6", "--out", "large.csv")
-    medrec("dataset", "import", *words, "--per", "case", "--min-px", "7", "--smaller-unknown",
+    medrec("dataset", "import", *words, "--per", "case", "--smallest", "6", "--out", "large.csv")
+    medrec("dataset", "import", *words, "--per", "case", "--smallest", "7", "--smaller-unknown",
            "--out", "larger.csv")  # fmt: skip
 
     assert [("P1", "1"), ("P2", "0")] == told(archives / "large.csv")
@@ -207,7 +207,7 @@ def test_a_csv_lists_all_that_is_wrong_and_writes_nothing(archives):
 
 
 def test_a_model_is_trained_on_class_folders(tmp_path):
-    films = write_films(tmp_path / "films", ["high", "low"] * 20)
+    films = write_films(tmp_path / "films", ["high", None] * 15)
     for row in rows_of(films):
         name = "disc" if row["high"] == "1" else "other"
         (tmp_path / "classes" / name).mkdir(parents=True, exist_ok=True)
@@ -218,15 +218,14 @@ def test_a_model_is_trained_on_class_folders(tmp_path):
     imported = medrec("dataset", "import", "folders", tmp_path / "classes", "--label", "disc",
                       "--patient", "(P[0-9]+)_", "--out", manifest)  # fmt: skip
     assert 0 == imported.exit_code, imported.output
-    changes = {"labels": ["disc"], "primary_label": "disc"}
-    config = tmp_path / "config.yaml"
-    config.write_text(yaml.safe_dump(a_config(manifest, **changes)), encoding="utf-8")
+    config = write_config(tmp_path, manifest, labels=["disc"], primary_label="disc",
+                          audit={"allow": ["near_duplicates"]})  # fmt: skip
 
     outcome = medrec("train", config, "--out", tmp_path / "run", "--device", "cpu",
-                     "--set", "fit.epochs=6")  # fmt: skip
+                     "--set", "fit.epochs=1")  # fmt: skip
 
     assert 0 == outcome.exit_code, outcome.output
-    assert (tmp_path / "run/model/package.yaml").is_file()
+    assert ["disc"] == list(open_package(tmp_path / "run/model").manifest.labels)
 
 
 @pytest.mark.data
@@ -237,7 +236,7 @@ def test_the_chest_films_masks_say_what_their_own_table_says(tmp_path):
     manifest = tmp_path / "m.csv"
 
     outcome = medrec("dataset", "import", "masks", folder, "--images", "images/*.png", "--mask",
-                     "../masks/{stem}.png", "--label", "nodule", "--min-px", "80", "--patient",
+                     "../masks/{stem}.png", "--label", "nodule", "--smallest", "80", "--patient",
                      r"(.*)-\d+\.png", "--smaller-unknown", "--out", manifest)  # fmt: skip
 
     assert 0 == outcome.exit_code, outcome.output

@@ -209,4 +209,8 @@ def test_a_patient_with_two_rows_of_attributes_is_refused_by_line(tmp_path):
         read(tmp_path, cases=tmp_path / "cases.csv")
 
     starts = [problem.split(":")[0] for problem in refused.value.problems]
-    assert ["line 6", "line 4, column patient", "line 5, column patient"] == starts
+    assert [
+        "cases.csv, line 6",
+        "cases.csv, line 4, column patient",
+        "cases.csv, line 5, column patient",
+    ] == starts

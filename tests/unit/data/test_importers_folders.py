@@ -93,7 +93,7 @@ def test_classes_that_are_neither_positive_nor_negative_are_unknown(archive):
 def test_folders_above_the_classes_can_be_splits(tmp_path):
     for top, patient in (("Training", "P1"), ("Testing", "P2")):
         for name in ("glioma", "none"):
-            picture(tmp_path / top / name / f"{patient}.png")
+            picture(tmp_path / top / name / f"{patient}.png", sum(map(ord, top + name)))
 
     splits = {"Training": Split.TRAIN, "Testing": Split.TEST}
     imported = read(tmp_path, splits=splits, labels={"tumor": "glioma"})
@@ -108,8 +108,8 @@ def test_folders_above_the_classes_can_be_splits(tmp_path):
 
 def test_a_patient_in_two_splits_is_refused_without_a_name(tmp_path):
     for top in ("a", "b"):
-        picture(tmp_path / top / "x/1_P1.png")
-        picture(tmp_path / top / "y/2_P1.png")
+        picture(tmp_path / top / "x/1_P1.png", ord(top))
+        picture(tmp_path / top / "y/2_P1.png", ord(top) + 9)
 
     splits = {"a": Split.TRAIN, "b": Split.TEST}
     (problem,) = refused(tmp_path, splits=splits)
@@ -125,8 +125,8 @@ def test_a_folder_that_is_no_split_is_refused(archive):
 
 
 def test_class_folders_named_like_columns_of_manifests_are_refused_together(tmp_path):
-    for name in ("patient", "mask", "=sum", "fine"):
-        picture(tmp_path / name / "P1.png")
+    for seed, name in enumerate(("patient", "mask", "=sum", "fine")):
+        picture(tmp_path / name / "P1.png", seed)
 
     problems = refused(tmp_path)
 
@@ -137,8 +137,8 @@ def test_class_folders_named_like_columns_of_manifests_are_refused_together(tmp_
 
 
 def test_such_a_class_can_be_imported_under_another_name(tmp_path):
-    picture(tmp_path / "patient/P1.png")
-    picture(tmp_path / "control/P2.png")
+    picture(tmp_path / "patient/P1.png", 1)
+    picture(tmp_path / "control/P2.png", 2)
 
     imported = read(tmp_path, labels={"tumor": "patient"})
 
@@ -164,13 +164,13 @@ def test_a_label_of_no_class_and_one_named_like_a_column_are_refused(archive):
 
 
 def test_all_files_that_can_not_be_used_are_listed_at_once(archive):
-    picture(archive / "P9.png")
+    picture(archive / "P9.png", 9)
     (archive / "none/P5.png").write_bytes(b"\x89PNG\r\n\x1a\n junk")
     (archive / "none/P6.dcm").write_bytes(b"no DICOM")
     (archive / "none/P7.png").symlink_to(archive / "none/P3.png")
     (archive / "linked").symlink_to(archive / "none")
     os.mkfifo(archive / "none/P8.png")
-    picture(archive / "none/nobody.png")
+    picture(archive / "none/nobody.png", 10)
 
     starts = [problem.split(":")[0] for problem in refused(archive)]
 
@@ -187,7 +187,7 @@ def test_all_files_that_can_not_be_used_are_listed_at_once(archive):
 
 @pytest.mark.parametrize("name", [b"\xff_P5.png", b"new\nline_P5.png"])
 def test_a_name_that_no_manifest_can_hold_is_refused(archive, name):
-    picture(archive / "none/P5.png")
+    picture(archive / "none/P5.png", 5)
     (archive / "none/P5.png").rename(archive / "none" / os.fsdecode(name))
 
     (problem,) = refused(archive)
@@ -196,7 +196,7 @@ def test_a_name_that_no_manifest_can_hold_is_refused(archive, name):
 
 
 def test_a_class_folder_whose_name_is_no_utf8_is_refused(archive):
-    picture(archive / "x/P5.png")
+    picture(archive / "x/P5.png", 5)
     (archive / "x").rename(archive / os.fsdecode(b"\xe4"))
 
     assert any("its name is no UTF-8" in problem for problem in refused(archive))
@@ -271,9 +271,9 @@ def test_a_folder_of_several_series_is_noted(tmp_path):
 
 def test_a_series_beside_or_above_other_images_is_refused(tmp_path):
     series(tmp_path / "tumor/P1", study=1)
-    picture(tmp_path / "tumor/P1/key.png")
+    picture(tmp_path / "tumor/P1/key.png", 1)
     series(tmp_path / "none/P2", study=2)
-    picture(tmp_path / "none/P2/keys/key.png")
+    picture(tmp_path / "none/P2/keys/key.png", 2)
 
     starts = [problem.split(":")[0] for problem in refused(tmp_path)]
 
@@ -282,7 +282,12 @@ def test_a_series_beside_or_above_other_images_is_refused(tmp_path):
 
 def test_the_patient_id_of_dicom_is_hashed(tmp_path):
     for name, patient in (("tumor", "Smith-1"), ("none", "Smith-2")):
-        dicom(tmp_path / name / "a.dcm", modality="DX", PatientID=patient)
+        dicom(
+            tmp_path / name / "a.dcm",
+            modality="DX",
+            PatientID=patient,
+            SOPInstanceUID=f"{ROOT}.3.{patient[-1]}",
+        )
 
     rows = read(tmp_path, patient=patient_of_header(b"k" * 32)).references
 
@@ -293,15 +298,33 @@ def test_the_patient_id_of_dicom_is_hashed(tmp_path):
 def test_a_nifti_file_is_a_row(tmp_path):
     for name in ("tumor", "none"):
         (tmp_path / name).mkdir()
-        image = nibabel.Nifti1Image(np.indices((4, 5, 6)).sum(0).astype(np.uint8), np.eye(4))
+        voxels = np.indices((4, 5, 6)).sum(0).astype(np.uint8) + len(name)
+        image = nibabel.Nifti1Image(voxels.astype(np.uint8), np.eye(4))
         nibabel.save(image, tmp_path / name / "P1.nii.gz")
 
     assert ["none/P1.nii.gz", "tumor/P1.nii.gz"] == [row.path for row in read(tmp_path).references]
 
 
+def test_a_copy_within_a_class_is_left_out(archive):
+    picture(archive / "glioma/P5_copy.png", 1)
+
+    imported = read(archive)
+
+    assert 4 == len(imported.references)
+    assert any("as copies of other scans of their class: 1" in note for note in imported.notes)
+
+
+def test_a_scan_that_lies_in_two_classes_is_refused(archive):
+    picture(archive / "other/P1_b.png", 1)
+
+    (problem,) = refused(archive)
+
+    assert problem.startswith("other/P1_b.png: the same scan as glioma/P1_a.png")
+
+
 def test_a_patient_of_two_classes_is_noted(tmp_path):
-    picture(tmp_path / "left/P1.png")
-    picture(tmp_path / "right/P1.png")
+    picture(tmp_path / "left/P1.png", 1)
+    picture(tmp_path / "right/P1.png", 2)
 
     notes = read(tmp_path).notes
 
