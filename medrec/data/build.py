@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from medrec.config.data import ManifestData, MasksData, TableData
 from medrec.data.cache import PictureCache
-from medrec.data.importers import MaskReading, import_masks
+from medrec.data.importers import import_masks
 from medrec.data.importers_table import ColumnMapping, import_table
 from medrec.data.manifest import read_manifest
+from medrec.data.mask_truth import MaskRule
 from medrec.data.pack import PackFormat, PicturePack
 from medrec.data.splits import plan_splits, read_places, read_splits, write_splits
 from medrec.data.unlabelled import choose_unlabelled, list_volumes
@@ -54,8 +55,11 @@ def build_references(
         case MasksData():
             root = _root_of(config, folder)
             cases = root / config.cases if config.cases else None
-            reading = MaskReading(config.images, config.mask, config.label)
-            return import_masks(root, reading, cases=cases), root
+            rule = MaskRule(label=config.label)
+            references = import_masks(
+                root, images=config.images, mask=config.mask, rule=rule, cases=cases
+            )
+            return references, root
         case TableData():
             root = _root_of(config, folder)
             return _read_table(config, labels, root), root
