@@ -155,8 +155,10 @@ def build_cache(
         )
         raise ConfigError(str(folder), [problem])
     recipe = recipe_of(prepare)
-    is_3d = isinstance(prepare, VolumePreprocessor)
-    shape = (1, *(prepare.size if is_3d else (prepare.size_px, prepare.size_px)))
+    if isinstance(prepare, VolumePreprocessor):
+        shape: tuple[int, ...] = (1, *prepare.size)
+    else:
+        shape = (1, prepare.size_px, prepare.size_px)
     pack_format = PackFormat(recipe, shape, dtype)
     words = rules.model_dump_json(exclude_none=True) if rules else ""
     return PictureCache(PicturePack(folder, pack_format), words, say or (lambda _: None))
