@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING
 from medrec.domain.finding import CaseStatus, Finding
 from medrec.evaluation.result import Outcome
 from medrec.reporting.definitions import FIGURES
+<<<<<<< HEAD
 from medrec.reporting.detection_view import MOST_MISSED, to_detection_view, to_missed_rows
+=======
+from medrec.reporting.evaluation_groups import GroupView, to_group_view
+>>>>>>> main
 from medrec.reporting.evaluation_view import (
     FigureRow,
     LevelView,
@@ -24,7 +28,7 @@ from medrec.reporting.explanations import REASONS
 from medrec.reporting.render import format_number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from medrec.domain.finding import Label, RawFinding
     from medrec.evaluation.estimate import Estimate
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
         EvaluationProvenance,
         EvaluationResult,
         Flow,
+        GroupResult,
         LabelResult,
         LevelResult,
         Stratum,
@@ -118,6 +123,7 @@ class EvaluationPage:
     """Everything that the evaluation page shows."""
 
     labels: tuple[LabelView, ...]
+    groups: tuple[GroupView, ...]
     headline: tuple[tuple[str, Estimate], ...]
     flow: FlowView
     notes: tuple[str, ...]
@@ -133,12 +139,18 @@ class EvaluationPage:
     @property
     def plates(self) -> tuple[Plate, ...]:
         """All charts, for their tables."""
+<<<<<<< HEAD
         return tuple(
             plate
             for label in self.labels
             for part in (*label.levels, *([label.boxes] if label.boxes else []))
             for plate in part.plates
         )
+=======
+        of_labels = (level.plates for label in self.labels for level in label.levels)
+        of_groups = (group.plates for group in self.groups)
+        return tuple(plate for plates in (*of_groups, *of_labels) for plate in plates)
+>>>>>>> main
 
 
 def to_page(result: EvaluationResult) -> EvaluationPage:
@@ -150,7 +162,11 @@ def to_page(result: EvaluationResult) -> EvaluationPage:
             _label_view(label, found, number)
             for number, (label, found) in enumerate(result.labels.items())
         ),
-        headline=_headline(result.labels),
+        groups=tuple(
+            to_group_view(group, result.labels, number)
+            for number, group in enumerate(result.exclusive)
+        ),
+        headline=(*_group_headline(result.exclusive), *_headline(result.labels)),
         flow=_flow_view(result.flow, result.cases),
         notes=result.notes,
         strata=tuple(row for stratum in result.strata for row in _stratum_rows(stratum, point)),
@@ -295,6 +311,12 @@ def _headline(labels: Mapping[Label, LabelResult]) -> tuple[tuple[str, Estimate]
             precision = found.detection.average_precision
             rows += [(f"{label}: AP at IoU {iou:g}", one) for iou, one in precision.items()]
     return tuple((name, estimate) for name, estimate in rows if estimate is not None)
+
+
+def _group_headline(groups: tuple[GroupResult, ...]) -> Iterator[tuple[str, Estimate]]:
+    for group in groups:
+        if group.balanced_accuracy is not None:
+            yield f"{' / '.join(group.labels)}: balanced accuracy", group.balanced_accuracy
 
 
 def _flow_view(flow: Flow, cases: tuple[CaseOutcome, ...]) -> FlowView:
