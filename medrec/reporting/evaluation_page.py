@@ -10,11 +10,8 @@ from typing import TYPE_CHECKING
 from medrec.domain.finding import CaseStatus, Finding
 from medrec.evaluation.result import Outcome
 from medrec.reporting.definitions import FIGURES
-<<<<<<< HEAD
 from medrec.reporting.detection_view import MOST_MISSED, to_detection_view, to_missed_rows
-=======
 from medrec.reporting.evaluation_groups import GroupView, to_group_view
->>>>>>> main
 from medrec.reporting.evaluation_view import (
     FigureRow,
     LevelView,
@@ -139,18 +136,10 @@ class EvaluationPage:
     @property
     def plates(self) -> tuple[Plate, ...]:
         """All charts, for their tables."""
-<<<<<<< HEAD
-        return tuple(
-            plate
-            for label in self.labels
-            for part in (*label.levels, *([label.boxes] if label.boxes else []))
-            for plate in part.plates
-        )
-=======
         of_labels = (level.plates for label in self.labels for level in label.levels)
+        of_boxes = (label.boxes.plates for label in self.labels if label.boxes)
         of_groups = (group.plates for group in self.groups)
-        return tuple(plate for plates in (*of_groups, *of_labels) for plate in plates)
->>>>>>> main
+        return tuple(plate for plates in (*of_groups, *of_labels, *of_boxes) for plate in plates)
 
 
 def to_page(result: EvaluationResult) -> EvaluationPage:
