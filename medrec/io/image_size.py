@@ -36,6 +36,17 @@ def read_image_size(path: Path) -> ImageSize:
     return ImageSize(*read_header(FoundFile(path=path, source=path.name)).shape)
 
 
+def read_slice_axis(path: Path) -> int:
+    """The axis (0, 1 or 2) along which a file's slices lie: 2 but in a NIfTI file that says else.
+
+    Raises:
+        ScanError: Its header can't be used.
+    """
+    with io_errors():
+        is_nifti = path.is_file() and sniff(path) is FileFormat.NIFTI
+        return read_nifti_slice_axis(path) if is_nifti else 2
+
+
 def known_image_size(path: Path) -> ImageSize | None:
     """The same, or None where the image isn't there or can't be read."""
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from medrec.domain.finding import Label, latest
 from medrec.domain.reference import Reference, Split
 from medrec.errors import ConfigError, ManifestError
 from medrec.evaluation.detection_images import BoxTruth
+from medrec.evaluation.detection_result import DetectionResult
+from medrec.evaluation.estimate import Estimate
 from medrec.evaluation.evaluate import evaluate_predictions
 from medrec.evaluation.matching import HitKind, HitRule
 from medrec.evaluation.result import EvaluationResult
@@ -108,7 +110,7 @@ def to_rule(config: HitConfig | None) -> HitRule | None:
 
 def to_rows(result: EvaluationResult) -> list[list[str]]:
     """The headline table: label, level, figure, estimate."""
-    return [
+    rows = [
         [label, where, field.name, show(estimate)]
         for label, found in result.labels.items()
         for where, level in (("exam", found.exam), ("slices", found.images))
@@ -116,6 +118,19 @@ def to_rows(result: EvaluationResult) -> list[list[str]]:
         for field in fields(level.figures)
         if (estimate := getattr(level.figures, field.name)) is not None
     ]
+    return rows + [
+        [label, "boxes", name, show(estimate)]
+        for label, found in result.labels.items()
+        if found.detection is not None
+        for name, estimate in _of_boxes(found.detection)
+    ]
+
+
+def _of_boxes(found: DetectionResult) -> Iterator[tuple[str, Estimate]]:
+    if found.froc is not None and found.froc.cpm is not None:
+        yield "cpm", found.froc.cpm
+    for iou, estimate in found.average_precision.items():
+        yield f"average_precision {iou:.2f}", estimate
 
 
 def _to_split(split: str, against: Path) -> Split:
