@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SIDE_PX = 96
-_COLUMNS = ("path", "x0", "y0", "x1", "y1", "label")
+_COLUMNS = ("path", "x0", "y0", "x1", "y1", "label", "type")
 
 
 def write_lesion_films(root: Path, count: int, *, seed: int = 0) -> Path:
@@ -29,7 +29,7 @@ def write_lesion_films(root: Path, count: int, *, seed: int = 0) -> Path:
         label = int(kind is not None)
         rows.append({"path": name, "patient": f"P{number}", "boxes": "boxes.csv", "lesion": label})
         if box is not None:
-            boxes.append((name, *box, kind))
+            boxes.append((name, *box, "lesion", kind))
     _write(root / "boxes.csv", [_COLUMNS, *boxes])
     manifest = root / "films.csv"
     _write(manifest, [[*rows[0]], *([*row.values()] for row in rows)])

@@ -20,10 +20,10 @@ from medrec.preprocess.places import to_source_slice, to_source_volume
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
     from torch import nn
 
     from medrec.calibration.boxes import BoxCalibration
+    from medrec.domain.geometry import FloatArray
     from medrec.domain.volume import Volume
     from medrec.models.detectors import Detector
     from medrec.models.finder import Finder, Found
@@ -64,7 +64,7 @@ class BoxJudge:
             raise FailedScanError(ReasonCode.NON_FINITE, "the network gave no number for a slice")
         return looked
 
-    def odds(self, found: Found) -> NDArray[np.float64]:
+    def odds(self, found: Found) -> FloatArray:
         """Log-odds (N,) of its boxes; their scores where nothing is calibrated."""
         boxes = found.boxes
         return log_odds_of(
@@ -74,7 +74,7 @@ class BoxJudge:
             self.calibrations,
         )
 
-    def joint(self, found: Found) -> NDArray[np.float64]:
+    def joint(self, found: Found) -> FloatArray:
         """The logits (K,) of a picture, never below those of its boxes."""
         odds, labels, heads = self.odds(found), found.boxes.labels.numpy(), found.image_logits
         return np.array(
@@ -128,9 +128,7 @@ class SliceDetector:
             boxes = _join(boxes)
         return VolumeLogits(image, image.max(axis=0), inputs, boxes=tuple(boxes))
 
-    def _to_boxes(
-        self, found: Found, number: int, to_source: NDArray[np.float64]
-    ) -> list[FoundBox]:
+    def _to_boxes(self, found: Found, number: int, to_source: FloatArray) -> list[FoundBox]:
         corners = to_source_slice(found.boxes.boxes.double().numpy(), to_source)
         places = [(Box(*row), number) for row in corners.tolist()]
         return _found_boxes(found, self.judge.odds(found), places)
@@ -175,7 +173,7 @@ class VolumeDetector:
 
 
 def _found_boxes(
-    found: Found, odds: NDArray[np.float64], places: Sequence[tuple[Box, int]]
+    found: Found, odds: FloatArray, places: Sequence[tuple[Box, int]]
 ) -> list[FoundBox]:
     boxes = found.boxes
     return [

@@ -50,6 +50,8 @@ class KeySlice:
     geometry: Geometry | None
     slice_axis: int
     why_no_heat: str = ""
+    source: str = ""
+    """The slice's file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,14 @@ class Explainer:
             number, heat, why = self._of_slices(volume, logits)
         picture = volume.slice_px(number)
         return KeySlice(
-            number, picture, heat, volume.window, volume.geometry, volume.slice_axis, why
+            slice=number,
+            picture=picture,
+            heat=heat,
+            window=volume.window,
+            geometry=volume.geometry,
+            slice_axis=volume.slice_axis,
+            why_no_heat=why,
+            source=volume.slice_sources[number],
         )
 
     def _of_regions(self, logits: VolumeLogits) -> int:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from medrec.domain.box import Box
+    from medrec.domain.geometry import FloatArray
     from medrec.domain.volume import Volume
     from medrec.models.exclusive import Columns
     from medrec.preprocess.pipeline import ModelInput, Preprocessor
@@ -48,8 +49,8 @@ class VolumeLogits:
     network itself weighs them; else None. `boxes` are a detector's.
     """
 
-    image: NDArray[np.float64]
-    exam: NDArray[np.float64]
+    image: FloatArray
+    exam: FloatArray
     inputs: ModelInput | VolumeInput
     weight: NDArray[np.float64] | None = None
     boxes: tuple[FoundBox, ...] = ()

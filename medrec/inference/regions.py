@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -55,18 +56,21 @@ def _to_region(package: ModelPackage, one: FoundBox, volume: Volume) -> Region |
     manifest = package.manifest
     label = Label(manifest.labels[one.label])
     name = list(classes_of(manifest.model, manifest.labels))[one.kind]
-    place = volume.geometry and to_mm(
-        one.box, volume.geometry, slice_axis=volume.slice_axis, slice_number=one.slice
+    place = None
+    if volume.geometry is not None:
+        place = to_mm(
+            one.box, volume.geometry, slice_axis=volume.slice_axis, slice_number=one.slice
+        )
+    raw = RawRegion(
+        label=label,
+        score=one.score,
+        source=volume.slice_sources[one.slice],
+        box_px=one.box,
+        slice=one.slice,
+        box_mm=place,
+        attributes={} if name == label else {"type": name},
     )
-    facts = {
-        "label": label,
-        "score": one.score,
-        "source": volume.slice_sources[one.slice],
-        "box_px": one.box,
-        "slice": one.slice,
-        "box_mm": place,
-        "attributes": {} if name == label else {"type": name},
-    }
     if not package.box_calibrations:
-        return RawRegion(**facts)
+        return raw
+    facts = {field.name: getattr(raw, field.name) for field in fields(raw)}
     return Region(probability=float(expit(one.log_odds)), **facts)

@@ -79,7 +79,7 @@ def suppress(
         return kept
     order = logits.argsort(descending=True, stable=True)
     found: list[torch.Tensor] = []
-    for block in order.split(_BLOCK):
+    for block in torch.split(order, _BLOCK):
         if found:
             block = block[~_hit(torch.cat(found), block, boxes, groups, overlap).any(dim=0)]  # noqa: PLW2901 (less of it)
         hit = _hit(block, block, boxes, groups, overlap).triu(diagonal=1).float()

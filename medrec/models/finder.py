@@ -88,8 +88,8 @@ class Finder:
         for start in windows.starts(shape):
             output = detector(windows.cut(images, start))
             chosen = choose(output, detector.label_of, self.rules, windows.size)
-            for own, boxes, head in zip(parts, chosen, _heads(output), strict=True):
-                own.append(Found(windows.own(boxes, start, shape), head))
+            for own, seen, head in zip(parts, chosen, _heads(output), strict=True):
+                own.append(Found(windows.own(seen, start, shape), head))
         return [self._one(own, shape) for own in parts]
 
     def _one(self, parts: Sequence[Found], shape: Sequence[int]) -> Found:

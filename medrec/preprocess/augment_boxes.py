@@ -11,6 +11,9 @@ import torch
 from medrec.preprocess.places import move_boxes
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from medrec.domain.geometry import FloatArray
     from medrec.preprocess.augment import Augmenter
     from medrec.preprocess.augment_volumes import VolumeAugmenter
 
@@ -53,8 +56,8 @@ class BoxAugmenter:
         return changed, _kept(objects, moved, tuple(changed.shape[1:]))
 
     def _corner(
-        self, image: torch.Tensor, boxes: np.ndarray, rng: np.random.Generator
-    ) -> np.ndarray:
+        self, image: torch.Tensor, boxes: FloatArray, rng: np.random.Generator
+    ) -> NDArray[np.int64]:
         """The low corner of the part that is cut out."""
         assert self.window is not None  # noqa: S101 (the caller's own branch)
         room = np.maximum(np.array(image.shape[1:]) - self.window, 0)
@@ -62,17 +65,17 @@ class BoxAugmenter:
         if len(boxes) and rng.random() < self.lesion_share:
             box = boxes[rng.integers(len(boxes))]
             middle = (box[:2] + box[2:]) / 2
-            return np.clip(np.rint(middle - place * self.window), 0, room).astype(int)
-        return np.floor(place * (room + 1)).astype(int)
+            return np.asarray(np.clip(np.rint(middle - place * self.window), 0, room), np.int64)
+        return np.asarray(np.floor(place * (room + 1)), dtype=np.int64)
 
 
-def _cut(image: torch.Tensor, low: np.ndarray, window: tuple[int, int]) -> torch.Tensor:
+def _cut(image: torch.Tensor, low: NDArray[np.int64], window: tuple[int, int]) -> torch.Tensor:
     part = image[:, low[0] : low[0] + window[0], low[1] : low[1] + window[1]]
     missing = (window[1] - part.shape[2], window[0] - part.shape[1])
     return torch.nn.functional.pad(part, (0, missing[0], 0, missing[1])).contiguous()
 
 
-def _kept(objects: torch.Tensor, moved: np.ndarray, shape: tuple[int, ...]) -> torch.Tensor:
+def _kept(objects: torch.Tensor, moved: FloatArray, shape: tuple[int, ...]) -> torch.Tensor:
     """The objects at their new places, cut at the picture's edges; those that left it are none."""
     if not torch.isfinite(objects).all():
         return objects

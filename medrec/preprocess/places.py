@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from medrec.domain.geometry import FloatArray
 
-    Boxes = NDArray[np.float64]
+    Boxes = FloatArray
 
 _CENTRE = 0.5
 
 
-def move_boxes(boxes: Boxes, index_map: NDArray[np.float64]) -> Boxes:
+def move_boxes(boxes: Boxes, index_map: FloatArray) -> Boxes:
     """Carry boxes (N, 2D) along a map (D + 1, D + 1) of indices, in the order of its axes.
 
     Mirrored, turned by right angles, stretched or shifted boxes are exact. Of one that is turned
@@ -36,22 +36,22 @@ def move_boxes(boxes: Boxes, index_map: NDArray[np.float64]) -> Boxes:
     return np.concatenate([moved - reach, moved + reach], axis=1)
 
 
-def to_source_slice(boxes: Boxes, to_source: NDArray[np.float64]) -> Boxes:
+def to_source_slice(boxes: Boxes, to_source: FloatArray) -> Boxes:
     """Boxes (N, 4) of a 2D input as (x0, y0, x1, y1) of its source slice; see `ModelInput`."""
     return move_boxes(_swap(boxes), to_source)
 
 
-def from_source_slice(boxes: Boxes, to_source: NDArray[np.float64]) -> Boxes:
+def from_source_slice(boxes: Boxes, to_source: FloatArray) -> Boxes:
     """The way back."""
     return _swap(move_boxes(boxes, np.linalg.inv(to_source)))
 
 
-def to_source_volume(boxes: Boxes, to_source: NDArray[np.float64], *, slice_axis: int) -> Boxes:
+def to_source_volume(boxes: Boxes, to_source: FloatArray, *, slice_axis: int) -> Boxes:
     """Boxes (N, 6) of a 3D input as (x0, y0, z0, x1, y1, z1) of the source; see `VolumeInput`."""
     return _columns(move_boxes(boxes, to_source), _order(slice_axis))
 
 
-def from_source_volume(boxes: Boxes, to_source: NDArray[np.float64], *, slice_axis: int) -> Boxes:
+def from_source_volume(boxes: Boxes, to_source: FloatArray, *, slice_axis: int) -> Boxes:
     """The way back."""
     stored = _columns(boxes, np.argsort(_order(slice_axis)).tolist())
     return move_boxes(stored, np.linalg.inv(to_source))

@@ -23,12 +23,14 @@ class Letters:
 class CasePictures:
     """The key slice as PNG bytes, plain and with where the model looked; 0-based `slice`.
 
-    `window` says in words how grey values were chosen.
+    `boxes` is the slice with the regions that reach the operating point. `window` says in words how
+    grey values were chosen.
     """
 
     slice: int
     key: bytes = field(repr=False)
     heatmap: bytes | None = field(default=None, repr=False)
+    boxes: bytes | None = field(default=None, repr=False)
     window: str = ""
     letters: Letters | None = None
 

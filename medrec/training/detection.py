@@ -71,7 +71,7 @@ class DetectionLoss:
         wanted = torch.stack([one.boxes for one in matches])
         # Without a lesion: 0, through all weights, so that several devices stay in step.
         of_boxes = (1 - giou(output.boxes[positive], wanted[positive])).sum() / count
-        total = of_classes + self.box_weight * of_boxes + 0.0 * output.boxes.sum()
+        total: torch.Tensor = of_classes + self.box_weight * of_boxes + 0.0 * output.boxes.sum()
         if output.image_logits is None:
             return total
         return total + masked_bce(output.image_logits, targets)
@@ -90,11 +90,10 @@ class DetectionLoss:
         count = (classes >= 0).sum().clamp(min=1)
         if self.matching == "centre":
             heat = torch.stack([one.heat for one in matches])
-            losses = _heat_loss(logits, wanted, heat) * counts[..., None]
-            return losses.sum() / count
+            return (_heat_loss(logits, wanted, heat) * counts[..., None]).sum() / count
         if self.class_loss == "focal":
-            losses = sigmoid_focal_loss(logits, wanted, alpha=_ALPHA, gamma=_GAMMA)
-            return (losses * counts[..., None]).sum() / count
+            every: torch.Tensor = sigmoid_focal_loss(logits, wanted, alpha=_ALPHA, gamma=_GAMMA)
+            return (every * counts[..., None]).sum() / count
         drawn = _hard(logits, classes) & counts
         losses = binary_cross_entropy_with_logits(logits, wanted, reduction="none").sum(dim=-1)
         return (losses * drawn).sum() / drawn.sum().clamp(min=1)

@@ -6,7 +6,7 @@ import logging
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from medrec.data.dataset import SliceDataset
     from medrec.data.volumes import VolumeDataset
+    from medrec.models.detectors import Detector
     from medrec.models.exclusive import Columns
     from medrec.training.detector_module import Detection
     from medrec.training.sampling import Augment, AugmentBatch
@@ -116,7 +117,7 @@ def fit_network(
 
 def _to_module(network: nn.Module, data: FitData, settings: FitSettings) -> ClassifierModule:
     if data.detection is not None:
-        return DetectorModule(network, settings, data.detection)
+        return DetectorModule(cast("Detector", network), settings, data.detection)
     return ClassifierModule(
         network,
         settings,

@@ -133,7 +133,8 @@ class ClassifierModule(pl.LightningModule):
     def on_train_epoch_end(self) -> None:
         """Close the epoch's record."""
         record = EpochRecord(epoch=self.current_epoch, loss=_finite_mean(self._losses))
-        record = replace(record, **self.watched_figures())
+        for name, value in self.watched_figures().items():
+            record = replace(record, **{name: value})  # type: ignore[arg-type]
         self.history.append(record)
         self.log("epoch_loss", record.loss)
         for name in ("watched_auroc", "watched_ap"):

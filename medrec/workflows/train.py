@@ -57,6 +57,7 @@ from medrec.workflows.testing import ModelTest, score_test
 from medrec.workflows.versions import digest_of_fit, versions
 
 if TYPE_CHECKING:
+    from medrec.calibration.boxes import BoxCalibration
     from medrec.config.model import PoolingConfig
     from medrec.data.cache import PictureCache
     from medrec.workflows.scored import ScoredSlices
@@ -289,7 +290,8 @@ class _Run:
         """Choose the pooling, fit calibrators and thresholds on logits that are out of fold."""
         config, primary = self.config, Label(self.config.primary_label)
         pooling, cutting = pooling_of(config.model), config.calibration.substacks
-        calibration, boxes = config.calibration, ()
+        calibration = config.calibration
+        boxes: tuple[BoxCalibration, ...] = ()
         if scored.found:
             boxes, scored = calibrate_boxes(scored, calibration, seed=config.seed, say=self.say)
             # The exam is never less likely than its boxes, where these have probabilities.
