@@ -48,11 +48,26 @@ def needs_substacks(fingerprint: Fingerprint, *, primary: str) -> bool:
     """Whether exams must be stood in for: slices have labels, no patient is free of lesions."""
     truth = fingerprint.truth
     is_sliced = fingerprint.scans.kind == "volume" and truth.granularity == "slice"
+    if truth.exclusive:
+        return False
     return is_sliced and truth.labels[primary].negative_patients < _FEWEST_OF_A_CLASS
+
+
+def choose_exclusive(fingerprint: Fingerprint, *, labels: tuple[str, ...]) -> Choice:
+    """A softmax, where every row has exactly one of the labels."""
+    group = fingerprint.truth.exclusive
+    if len(labels) == 1:
+        return Choice(None, "one label excludes no other")
+    if set(group) != set(labels):
+        return Choice(None, "some rows have two of the labels or none: each has a probability")
+    reason = "every row has exactly one of them: their probabilities sum to 1 (a softmax)"
+    return Choice([list(labels)], reason)
 
 
 def choose_substacks(fingerprint: Fingerprint, *, primary: str) -> Choice:
     """Runs of slices as exams, where whole exams are all positive."""
+    if fingerprint.truth.exclusive:
+        return Choice(None, "none for classes that exclude each other")
     if not needs_substacks(fingerprint, primary=primary):
         return Choice(None, "not needed: there are exams of both kinds, or each picture is one")
     slices = fingerprint.scans.slices
