@@ -30,7 +30,7 @@ _KEPT_FREE_BYTES = 256 << 20
 _GIGABYTE = 1e9
 _WAY_OUT = (
     "make room, name a folder on a larger disk (--set cache.folder=FOLDER), store a byte a pixel "
-    "(--set cache.dtype=uint8), or take smaller pictures (preprocess.size_px)"
+    "(--set cache.dtype=uint8), or take smaller pictures (preprocess.size_px or volume_size)"
 )
 
 

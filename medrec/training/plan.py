@@ -56,18 +56,23 @@ def plan_training(  # noqa: PLR0913
     splits_file: str,
     has_weights: bool,
     has_torchio: bool = False,
+    are_splits_given: bool = False,
 ) -> Plan:
     """Apply every rule.
 
     `manifest` and `splits_file` are written as given; `has_weights` says whether the package with
-    ImageNet weights is installed, `has_torchio` the one that makes artefacts of MRI.
+    ImageNet weights is installed, `has_torchio` the one that makes artefacts of MRI; `are_splits_given`, that
+    `splits_file` is there already.
     """
     labels = ", ".join(
-        f"{name} {fingerprint.truth.labels[name].positive_patients} positive patients"
+        f"{name}: {fingerprint.truth.labels[name].positive_patients} positive patients"
         for name in asked.labels
     )
     crop = choose_crop(fingerprint)
     size = choose_size(fingerprint, crop=str(crop.value), anatomy=asked.anatomy)
+    splits = choose_splits(
+        fingerprint, file=splits_file, seed=SEED, is_given=are_splits_given
+    )
     augment = choose_augmentation(fingerprint, asked, has_torchio=has_torchio)
     return {
         "kind": Choice("train", "`medrec train` reads it"),
@@ -79,7 +84,7 @@ def plan_training(  # noqa: PLR0913
         "exclusive": choose_exclusive(fingerprint, labels=asked.labels),
         "data.kind": Choice("manifest", "rows with paths and labels"),
         "data.manifest": Choice(manifest, "relative to this file"),
-        **_below("splits", choose_splits(fingerprint, file=splits_file, seed=SEED)),
+        **_below("splits", splits),
         **_below("scope", choose_scope(fingerprint, asked)),
         **_below("preprocess", _preprocess(fingerprint, asked, crop=crop, size=size)),
         **_below("augment", augment),
@@ -146,9 +151,10 @@ def _calibration(fingerprint: Fingerprint, asked: Asked) -> Plan:
 def _card(fingerprint: Fingerprint, asked: Asked) -> Plan:
     truth, scans = fingerprint.truth, fingerprint.scans
     counts = truth.labels[asked.primary]
-    where = f"{'/'.join(asked.modality)} of {'/'.join(asked.body_part)}"
+    where = f"{'/'.join(asked.modality)} scans of the {'/'.join(asked.body_part).lower()}"
+    what = "films" if scans.kind == "film" else "scans"
     facts = (
-        f"{scans.count} scans of {truth.patients} patients, {counts.positive_patients} of them "
+        f"{scans.count} {what} of {truth.patients} patients, {counts.positive_patients} of them "
         f"with {asked.primary}"
     )
     todo = "TODO, by a person: no number tells it"

@@ -17,10 +17,14 @@ _LONGEST_RUN = 40
 _SHORTEST_RUN = 8
 
 
-def choose_splits(fingerprint: Fingerprint, *, file: str, seed: int) -> dict[str, Choice]:
+def choose_splits(
+    fingerprint: Fingerprint, *, file: str, seed: int, is_given: bool = False
+) -> dict[str, Choice]:
     """By patient, as the rule for few patients says; frozen beside the config."""
     truth = fingerprint.truth
-    if truth.has_splits:
+    if is_given:
+        frozen = Choice(file, "given by --splits: the test stays the test")
+    elif truth.has_splits:
         frozen = Choice(None, "the manifest's column split says it")
     else:
         frozen = Choice(file, "planned at the first run and frozen: the test stays the test")
@@ -97,7 +101,9 @@ def choose_scope(fingerprint: Fingerprint, asked: Asked) -> dict[str, Choice]:
         ),
         "dimensionality": Choice(
             "image" if scans.kind == "film" else "volume",
-            f"{scans.count} scans of {scans.slices.median:g} slices (median)",
+            f"{scans.count} films"
+            if scans.kind == "film"
+            else f"{scans.count} stacks of {scans.slices} slices",
         ),
         "domain": Choice("clinical", "TODO: set surrogate if these are projections or simulations"),
         "lesions": Choice("real", "TODO: set planted if lesions were painted in"),

@@ -10,6 +10,7 @@ from medrec.training.seen import (
     SLICES_FOR_3D,
     depth_of,
     kind_of_network,
+    learns_from_little,
     slices_seen,
 )
 
@@ -113,9 +114,9 @@ def choose_weights(*, is_installed: bool) -> Choice:
 def choose_dropout(fingerprint: Fingerprint) -> Choice:
     """Drop more before the last layer where patients are few."""
     patients = fingerprint.truth.patients
-    few = patients < _FEW_PATIENTS
-    word = f"under {_FEW_PATIENTS}: drop more" if few else f"{_FEW_PATIENTS} or more: drop less"
-    return Choice(0.3 if few else 0.2, f"{patients} patients are {word}")
+    if patients < _FEW_PATIENTS or learns_from_little(fingerprint):
+        return Choice(0.3, f"{patients} patients are few: drop more")
+    return Choice(0.2, f"{patients} patients are many: drop less")
 
 
 def choose_mirror(anatomy: Anatomy) -> Choice:

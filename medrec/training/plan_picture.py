@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from medrec.training.choice import Anatomy, Asked
 
 SIZES_PX = (96, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 1024)
+BOX_SIZES_PX = (32, 48, 64, 96, 128)
 SLICE_PX, FILM_PX, BREAST_PX, BOX_PX = 192, 384, 768, 96
 LESION_SEEN_PX = 16
 """Half the stride of the last stage of a usual backbone: less is a fraction of a cell."""
@@ -62,7 +63,8 @@ def choose_size(
             )
     if wanted > native:
         wanted, why = native, f"{why}, but the body spans {native:.0f} px and holds no more detail"
-    allowed = [size for size in SIZES_PX if size <= max(wanted, SIZES_PX[0])]
+    sizes = BOX_SIZES_PX if kind_of_network(fingerprint) == "classifier_3d" else SIZES_PX
+    allowed = [size for size in sizes if size <= max(wanted, sizes[0])]
     fitting = [size for size in allowed if _epochs_that_fit(fingerprint, size) >= FEWEST_EPOCHS]
     chosen = max(fitting, default=allowed[0])
     if chosen < allowed[-1]:

@@ -103,6 +103,7 @@ def configure(  # noqa: PLR0913 (each is an option of the verb)
         splits_file=frozen.as_posix() if frozen else f"{out.stem}-splits.csv",
         has_weights=has_weights(),
         has_torchio=has_torchio(),
+        are_splits_given=splits is not None,
     )
     return ConfigureResult(out, _write(out, choices), fingerprint, choices)
 
