@@ -61,7 +61,8 @@ def plan_training(  # noqa: PLR0913
     """Apply every rule.
 
     `manifest` and `splits_file` are written as given; `has_weights` says whether the package with
-    ImageNet weights is installed, `has_torchio` the one that makes artefacts of MRI; `are_splits_given`, that
+    ImageNet weights is installed, `has_torchio` the one that makes artefacts of MRI;
+    `are_splits_given`, that
     `splits_file` is there already.
     """
     labels = ", ".join(
@@ -70,9 +71,7 @@ def plan_training(  # noqa: PLR0913
     )
     crop = choose_crop(fingerprint)
     size = choose_size(fingerprint, crop=str(crop.value), anatomy=asked.anatomy)
-    splits = choose_splits(
-        fingerprint, file=splits_file, seed=SEED, is_given=are_splits_given
-    )
+    splits = choose_splits(fingerprint, file=splits_file, seed=SEED, is_given=are_splits_given)
     augment = choose_augmentation(fingerprint, asked, has_torchio=has_torchio)
     return {
         "kind": Choice("train", "`medrec train` reads it"),

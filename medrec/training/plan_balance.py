@@ -23,7 +23,9 @@ def choose_balance(fingerprint: Fingerprint, *, labels: tuple[str, ...]) -> dict
         "sampler": sampler,
         "positive_weight_cap": choose_positive_weight(fingerprint, labels=labels)
         if not by_class
-        else Choice(1.0, "the sampler draws both classes equally often: a weight would count twice"),
+        else Choice(
+            1.0, "the sampler draws both classes equally often: a weight would count twice"
+        ),
     }
 
 

@@ -25,9 +25,7 @@ _FEW_PATIENTS = 200
 _ATTENTION_FROM = 300
 
 
-def choose_model(
-    fingerprint: Fingerprint, asked: Asked, *, has_weights: bool
-) -> dict[str, Choice]:
+def choose_model(fingerprint: Fingerprint, asked: Asked, *, has_weights: bool) -> dict[str, Choice]:
     """The whole section `model`."""
     kind = choose_kind(fingerprint)
     if kind.value == "classifier_3d":

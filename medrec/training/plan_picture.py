@@ -44,9 +44,7 @@ def choose_crop(fingerprint: Fingerprint) -> Choice:
     )
 
 
-def choose_size(
-    fingerprint: Fingerprint, *, crop: str, anatomy: Anatomy | None = None
-) -> Choice:
+def choose_size(fingerprint: Fingerprint, *, crop: str, anatomy: Anatomy | None = None) -> Choice:
     """The size that lesions need, no larger than the picture is, and none that starves training."""
     scans, pixels = fingerprint.scans, fingerprint.pixels
     whole = max(scans.columns_px.median, scans.rows_px.median)

@@ -99,7 +99,9 @@ def choose_mixup(fingerprint: Fingerprint, *, careful: bool) -> Choice:
 def choose_early_stop(fingerprint: Fingerprint, *, epochs: int) -> Choice:
     """Where the best epoch is chosen anyway, what comes long after it is waste."""
     if fingerprint.truth.mode == "cross_fit":
-        return Choice(None, "no patients are kept apart to stop by: folds judge and must not choose")
+        return Choice(
+            None, "no patients are kept apart to stop by: folds judge and must not choose"
+        )
     if epochs < _EPOCHS_TO_STOP_EARLY:
         reason = f"{epochs} epochs are few; the best on the tune patients is kept in any case"
         return Choice(None, reason)

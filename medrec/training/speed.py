@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 STEPS = 2
 
 
-def measure_speed(  # noqa: PLR0913
+def measure_speed(
     network: nn.Module,
     *,
     size_px: int,
