@@ -31,7 +31,7 @@ _KEPT_FREE_BYTES = 256 << 20
 _GIGABYTE = 1e9
 _WAY_OUT = (
     "make room, name a folder on a larger disk (--set cache.folder=FOLDER), store a byte a pixel "
-    "(--set cache.dtype=uint8), or take smaller pictures (preprocess.size_px)"
+    "(--set cache.dtype=uint8), or take smaller pictures (preprocess.size_px or volume_size)"
 )
 
 
@@ -194,7 +194,8 @@ class _Filling:
         self._entries = writer.entries
         missing = self.missing()
         if missing:
-            items = sum(count_slices(self._root / path) for path in missing)
+            are_boxes = self._cache.pack.format.holds_boxes
+            items = sum(1 if are_boxes else count_slices(self._root / path) for path in missing)
             self._cache.check_disk(items, len(missing))
         for path in missing:
             try:

@@ -1,100 +1,181 @@
-"""Participants of a BIDS dataset to rows of a manifest."""
+"""A BIDS dataset to rows of a manifest: scans by their suffix, labels by its participants' table.
+
+The layout is that of the BIDS specification, 1.10: `sub-<label>/[ses-<label>/]<datatype>/
+sub-<label>[_ses-<label>][_<entity>-<label>...]_<suffix>.nii[.gz]`, and `participants.tsv` beside it
+with the column `participant_id`. Folders that begin otherwise (`derivatives`, `sourcedata`) are not
+looked into.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from medrec.data.importers_table import ColumnMapping, import_rows
-from medrec.data.table import Table, read_table
-from medrec.errors import ManifestError
+from medrec.data.attributes_of_patients import repeated
+from medrec.data.columns import ToldByColumns
+from medrec.data.imported import Imported
+from medrec.data.scans import usable_files
+from medrec.data.table import read_table
+from medrec.domain.reference import Reference
+from medrec.errors import ManifestError, ScanError
+from medrec.io.discover import discover
+from medrec.io.header import read_header
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from medrec.domain.reference import Reference
+    from medrec.data.table import Row
+    from medrec.io.discover import FoundFile
 
-PARTICIPANTS = "participants.tsv"
-_SUBJECT = "participant_id"
-_SCAN = "path of the scan"  # a name that no table has
-_ENDINGS = (".nii", ".nii.gz")
+_TABLE = "participants.tsv"
+_PARTICIPANT = "participant_id"
+_SESSION = "session"
+_FILE = re.compile(
+    r"(?P<folder>sub-[A-Za-z0-9]+)/((?P<session>ses-[A-Za-z0-9]+)/)?(?P<datatype>[a-z]+)/"
+    r"(?P<subject>sub-[A-Za-z0-9]+)(_[A-Za-z0-9]+-[A-Za-z0-9+]+)*_(?P<suffix>[A-Za-z0-9]+)"
+    r"\.nii(\.gz)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Participants:
-    """The rows of those who have a scan; how many have none and are left out."""
+class BidsQuestion:
+    """Which scans of a dataset are meant, and what its table says of their participants.
 
-    references: tuple[Reference, ...]
-    without_scan: int = 0
+    `labels` and `attributes` are expressions by name (`medrec.data.expressions`). `is_meant` tells
+    by its path whether a scan of the suffix counts; None takes all. With `may_lack` participants
+    without a scan are left out, and are no problem.
+    """
+
+    suffix: str
+    labels: Mapping[str, str]
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    is_meant: Callable[[str], bool] | None = None
+    may_lack: bool = False
 
 
-def import_bids(
-    root: Path,
-    *,
-    suffix: str,
-    labels: Mapping[str, str],
-    attributes: Mapping[str, str] | None = None,
-) -> Participants:
-    """Make one row a scan of a BIDS dataset; the participant is the patient.
+def import_bids(root: Path, question: BidsQuestion) -> Imported:
+    """Make one row a NIfTI file of a suffix (`T1w`, `FLAIR`); the patient is the participant.
 
-    A participant with several scans of the suffix (sessions, runs) has as many rows, all with the
-    participant's labels. `derivatives` and `sourcedata` are not looked into.
-
-    Args:
-        root: The dataset's folder, with participants.tsv.
-        suffix: What scans are called last: T1w, FLAIR, ce-gadolinium_T1w ...
-        labels: Expressions over the columns of participants.tsv, by name.
-        attributes: The same for what is kept beside.
+    The session, where there is one, becomes an attribute.
 
     Raises:
-        ManifestError: No or a wrong participants.tsv, participants that stand in it twice, subjects
-            that don't stand in it, no such scan of anybody; all are listed.
+        ManifestError: No table or columns; participants listed twice, without a scan, or not
+            listed; files that can't be used; all are listed.
+        InputError: Nothing is there.
     """
-    table = read_table(root / PARTICIPANTS, delimiters="\t")
-    if _SUBJECT not in table.columns:
-        problem = f"column {_SUBJECT}: missing, but required; there are {', '.join(table.columns)}"
-        raise ManifestError(str(root / PARTICIPANTS), [problem])
-    problems = list(_repeated(table))
-    found = {row.line: _scans(root, row.cells[_SUBJECT], suffix) for row in table.rows}
-    problems += _unlisted(root, {row.cells[_SUBJECT] for row in table.rows})
-    if not any(found.values()):
-        problems.append(f"nobody has a scan sub-*_{suffix}.nii.gz: what does --suffix name?")
+    files, problems = _files(root, question)
+    if not files and not problems:
+        raise ManifestError(str(root), [_none_meant(root, question)])
+    rows, told = _participants(root / _TABLE, question, problems)
+    scans: dict[str, list[FoundFile]] = defaultdict(list)
+    for file in files:
+        scans[PurePosixPath(file.source).parts[0]].append(file)
+    problems += [
+        f"{subject}: has scans but no line in {_TABLE}" for subject in scans if subject not in rows
+    ]
+    lacking = [subject for subject in rows if subject not in scans]
+    if not question.may_lack:
+        problems += [
+            f"{subject}: no {question.suffix} scan; --may-lack leaves such participants out"
+            for subject in lacking
+        ]
+    references = [
+        reference
+        for subject, row in rows.items()
+        for reference in _references(subject, row, scans.get(subject, ()), told, problems)
+    ]
     if problems:
-        raise ManifestError(str(root / PARTICIPANTS), problems)
-    rows = tuple(
-        replace(row, cells={**row.cells, _SCAN: path})
-        for row in table.rows
-        for path in found[row.line]
-    )
-    mapping = ColumnMapping(_SCAN, _SUBJECT, labels, attributes or {})
-    scans = Table((*table.columns, _SCAN), rows, table.uneven)
-    references = import_rows(scans, mapping, root=root, where=root / PARTICIPANTS)
-    return Participants(tuple(references), sum(not paths for paths in found.values()))
+        raise ManifestError(str(root), problems)
+    return Imported(tuple(references), tuple(_notes(scans, rows, lacking, question.suffix)))
 
 
-def _repeated(table: Table) -> Iterator[str]:
-    first: dict[str, int] = {}
-    for row in table.rows:
-        line = first.setdefault(row.cells[_SUBJECT], row.line)
-        if line != row.line:
-            yield f"line {row.line}: {row.cells[_SUBJECT]} stands on line {line} already"
+def _files(root: Path, question: BidsQuestion) -> tuple[list[FoundFile], list[str]]:
+    """The scans that are meant, and what is wrong with some of them."""
+    found: list[tuple[str, str]] = []
+    usable = list(usable_files(root, found))
+    problems = [f"{source}: {text}" for source, text in found if _is_meant(source, question)]
+    files = [file for file in usable if _is_meant(file.source, question)]
+    for file in files:
+        match = _FILE.fullmatch(file.source)
+        if match and match["folder"] != match["subject"]:
+            problems.append(f"{file.source}: is named as of {match['subject']}")
+        try:
+            read_header(file)
+        except ScanError as error:
+            problems.append(f"{file.source}: {error.detail}")
+    return files, problems
 
 
-def _scans(root: Path, subject: str, suffix: str) -> list[str]:
-    """A subject's images, relative to the dataset; a name that leads elsewhere has none."""
-    if not subject.startswith("sub-") or "/" in subject:
-        return []
-    paths = (root / subject).rglob(f"{subject}_*")
-    return sorted(
-        path.relative_to(root).as_posix()
-        for path in paths
-        if any(path.name.endswith(f"_{suffix}{ending}") for ending in _ENDINGS) and path.is_file()
-    )
+def _none_meant(root: Path, question: BidsQuestion) -> str:
+    matches = (_FILE.fullmatch(file.source) for file in discover(root))
+    there = sorted({match["suffix"] for match in matches if match})
+    if question.suffix in there:
+        return f"no {question.suffix} scan is one of those that are asked for"
+    wanted = f"sub-*/[ses-*/]anat/sub-*_{question.suffix}.nii.gz"
+    return f"no {question.suffix} scan ({wanted}); suffixes there are: {', '.join(there) or 'none'}"
 
 
-def _unlisted(root: Path, listed: set[str]) -> Iterator[str]:
-    """Subjects of whom there is a folder and no line, so that nobody knows their labels."""
-    for folder in sorted(root.glob("sub-*")):
-        if folder.is_dir() and folder.name not in listed:
-            yield f"{folder.name}: has a folder, and no line in {PARTICIPANTS}"
+def _is_meant(source: str, question: BidsQuestion) -> bool:
+    match = _FILE.fullmatch(source)
+    if match is None or match["suffix"] != question.suffix:
+        return False
+    return question.is_meant is None or question.is_meant(source)
+
+
+def _participants(
+    path: Path, question: BidsQuestion, problems: list[str]
+) -> tuple[dict[str, Row], ToldByColumns]:
+    """The line of each participant."""
+    table = read_table(path, delimiters="\t")
+    told = ToldByColumns.of(question.labels, question.attributes, problems)
+    absent = told.absent(table.columns, others=[_PARTICIPANT])
+    if absent:
+        raise ManifestError(str(path), [*problems, *absent])
+    problems += [
+        f"{_TABLE}, {text}" for text in [*table.uneven, *repeated(table.rows, _PARTICIPANT)]
+    ]
+    named = [row for row in table.rows if row.cells[_PARTICIPANT]]
+    return {_subject(row.cells[_PARTICIPANT]): row for row in named}, told
+
+
+def _subject(participant: str) -> str:
+    """The specification wants `sub-` before the label; tables without it are common."""
+    return participant if participant.startswith("sub-") else f"sub-{participant}"
+
+
+def _references(
+    subject: str,
+    row: Row,
+    files: Sequence[FoundFile],
+    told: ToldByColumns,
+    problems: list[str],
+) -> Iterator[Reference]:
+    wrong: list[str] = []
+    labels, attributes = told.truths(row, wrong), told.attributes(row, wrong)
+    problems += [f"{_TABLE}, {text}" for text in wrong]
+    for file in files:
+        match = _FILE.fullmatch(file.source)
+        session = match["session"] if match else None
+        beside = {_SESSION: session} if session and _SESSION not in labels else {}
+        yield Reference(
+            path=file.source, patient=subject, labels=labels, attributes={**beside, **attributes}
+        )
+
+
+def _notes(
+    scans: Mapping[str, Sequence[FoundFile]],
+    rows: Iterable[str],
+    lacking: Sequence[str],
+    suffix: str,
+) -> Iterator[str]:
+    if lacking:
+        yield f"participants without a {suffix} scan, left out: {len(lacking)}"
+    if several := sum(len(scans.get(subject, ())) > 1 for subject in rows):
+        yield (
+            f"participants with several {suffix} scans, each a row: {several}; if one is meant, "
+            "choose it by --only"
+        )

@@ -1,4 +1,4 @@
-"""Folders that stand for classes to rows of a manifest."""
+"""Folders that are named as what their scans show, to rows of a manifest."""
 
 from __future__ import annotations
 
@@ -7,168 +7,215 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from medrec.data.manifest import FIXED
-from medrec.domain.finding import Label
-from medrec.domain.reference import Reference
-from medrec.domain.series import FileStatus
+from medrec.data.class_labels import ClassLabels
+from medrec.data.imported import Imported
+from medrec.data.rows_of_scans import rows_of_scans
+from medrec.data.scans import find_scans
+from medrec.domain.reference import Reference, Split
 from medrec.errors import ManifestError
-from medrec.io.grouping import SAME_AS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
-    from medrec.domain.series import Case, FileRecord, ScanIndex, Series
-
-_UNUSABLE = frozenset({FileStatus.REFUSED, FileStatus.FAILED})
-_FEWEST_CLASSES = 2
+    from medrec.data.patients import PatientOfScan
+    from medrec.data.rows_of_scans import ScanRow
 
 
-@dataclass(frozen=True, slots=True)
-class PositiveFolders:
-    """One label, which the classes of some folders have and the others don't."""
+_NAMED = 3
 
-    label: str
-    positive: frozenset[str]
+Problem = tuple[str, str]
+"""A path, and what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
-class FoundScans:
-    """The rows; how many got a patient of their own because nothing says whose they are."""
+class FolderMeaning:
+    """What the folders of an archive say.
 
-    references: tuple[Reference, ...]
-    without_patient: int = 0
+    `labels` maps a label to `CLASS,CLASS` (positive there, negative in all other classes) or
+    `CLASS,CLASS/CLASS,CLASS` (positive, negative; unknown in others); without any, each class is a
+    label. `splits` maps the folders above the classes to splits; without any, the classes lie at
+    the top.
+    """
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+    splits: Mapping[str, Split] = field(default_factory=dict)
 
 
-def import_folders(
-    index: ScanIndex,
-    *,
-    where: str,
-    positives: PositiveFolders | None = None,
-    patient: Callable[[str], str | None] | None = None,
-) -> FoundScans:
-    """Make one row a series of a folder whose own folders are classes.
+def import_folders(root: Path, *, meaning: FolderMeaning, patient: PatientOfScan) -> Imported:
+    """Make one row an image, or a DICOM series of slices, of folders that are named as classes.
 
-    A series of several files is named by its folder, which then holds no other. Files that are no
-    images, and copies within a class, are passed over.
-
-    Args:
-        index: What the folder holds, with paths relative to it.
-        where: What to call the folder in messages.
-        positives: None gives each class a label of its own, which excludes the others.
-        patient: Finds the patient in a path. None takes the key of the header's PatientID, and
-            where there is none a patient for each scan.
+    Paths are relative to `root`.
 
     Raises:
-        ManifestError: Files outside the classes, fewer than two classes, a class that no column may
-            be called, images that can't be read or lie in two classes, patients that aren't found;
-            all are listed.
+        ManifestError: Files that can't be used, that lie in no class, or whose patient is unknown;
+            class names that mean something else in a manifest, one class alone, a patient in two
+            splits; all are listed.
+        InputError: Nothing is there.
     """
-    scans = [(case, series) for case in index.cases for series in _series_of(case)]
-    problems = [text for record in index.records if (text := _wrong_file(record))]
-    classes = sorted({name for _, series in scans if (name := class_of(series.first.source))})
-    problems += _wrong_classes(classes, positives)
-    reader = _ScanReader(classes, positives, patient, _holders(scans), problems)
-    references = tuple(reader.read(case, series) for case, series in scans)
-    if problems:
-        raise ManifestError(where, problems)
-    return FoundScans(references, len(reader.unnamed))
-
-
-def class_of(source: str) -> str | None:
-    """The first folder of a relative path; None for a file that lies in none."""
-    parts = PurePosixPath(source).parts
-    return parts[0] if len(parts) > 1 else None
-
-
-def _wrong_file(record: FileRecord) -> str | None:
-    """Why a file that belongs to no scan can't just be passed over."""
-    if record.status in _UNUSABLE:
-        return f"{record.path}: {record.code}, {record.detail}"
-    if record.status is FileStatus.DUPLICATE:
-        original = record.detail.removeprefix(SAME_AS)
-        if class_of(original) != class_of(record.path):
-            return f"{record.path}: the same scan as {original}, which lies in another class"
-    return None
-
-
-def _series_of(case: Case) -> Iterable[Series]:
-    yield from case.series
-    yield from (series for series, _ in case.left_out)
-
-
-def _holders(scans: Sequence[tuple[Case, Series]]) -> Mapping[str, int]:
-    """How many series have files in a folder."""
-    found: dict[str, int] = defaultdict(int)
-    for _, series in scans:
-        for folder in {str(PurePosixPath(source).parent) for source in series.sources}:
-            found[folder] += 1
-    return found
-
-
-def _wrong_classes(classes: Sequence[str], positives: PositiveFolders | None) -> list[str]:
-    there = ", ".join(classes) or "none"
-    problems = []
-    if len(classes) < _FEWEST_CLASSES:
-        problems.append(f"wanted a folder for each class, two at least; there are: {there}")
-    named = [positives.label] if positives else classes
-    problems += [
-        f"{name}: means something else in a manifest; rename the "
-        + ("label" if positives else "folder, or give --label and --positive")
-        for name in named
-        if name in FIXED
+    found = find_scans(root)
+    placer = _Placer(meaning.splits)
+    misplaced: list[Problem] = []
+    placed = [place for scan in found.scans if (place := placer.place(scan.source, misplaced))]
+    classes = tuple(sorted({place.name for place in placed}))
+    labels, wrong = ClassLabels.of(meaning.labels, classes)
+    problems = [*found.problems, *_listed(misplaced, len(found.scans)), *wrong]
+    problems += [f"split folder {name}: holds no scan" for name in meaning.splits
+                 if name not in placer.seen]  # fmt: skip
+    rows = rows_of_scans(found.scans, loose=placer.class_folders(classes), problems=problems)
+    rows, copies = _without_copies(rows, placer, problems)
+    unknown: list[Problem] = []
+    references = [
+        reference
+        for row in rows
+        if (reference := _to_reference(row, placer, labels, patient, unknown))
     ]
-    absent = sorted(positives.positive - set(classes)) if positives else []
-    problems += [f"--positive {name}: no such folder; there are: {there}" for name in absent]
-    if positives and classes and not absent and positives.positive >= set(classes):
-        problems.append("--positive: every class is positive; leave one out")
-    return problems
+    problems += [*_listed(unknown, len(rows)), *shared_patients(references)]
+    if problems:
+        raise ManifestError(str(root), problems)
+    return Imported(
+        tuple(references), tuple(_notes(references, rows, found.others, classes, copies))
+    )
+
+
+def _listed(problems: Sequence[Problem], count: int) -> list[str]:
+    """Problems of `count` things as lines; just one where all share it."""
+    shared = {text for _, text in problems}
+    if len(problems) == count > 1 and len(shared) == 1:
+        return [f"{problems[0][0]} and all {count - 1} others: {shared.pop()}"]
+    return [f"{source}: {text}" for source, text in problems]
 
 
 @dataclass(frozen=True, slots=True)
-class _ScanReader:
-    """Read series, noting what is wrong with them in `problems`."""
+class _Place:
+    split: Split | None
+    name: str
 
-    classes: Sequence[str]
-    positives: PositiveFolders | None
-    patient: Callable[[str], str | None] | None
-    holders: Mapping[str, int]
-    problems: list[str]
-    unnamed: list[str] = field(default_factory=list)
 
-    def read(self, case: Case, series: Series) -> Reference:
-        path = self._path(series)
-        if class_of(series.first.source) is None:
-            self.problems.append(f"{path}: lies in no class: put it into the folder of one")
-        return Reference(
-            path=path,
-            patient=self._patient(case, path),
-            labels=self._labels(class_of(series.first.source)),
+@dataclass(slots=True)
+class _Placer:
+    """Tell class and split of a path by its first folders."""
+
+    splits: Mapping[str, Split]
+    seen: set[str] = field(default_factory=set)
+
+    def place(self, source: str, problems: list[Problem] | None = None) -> _Place | None:
+        """Class and split; None, with what is wrong in `problems`, where the path has none."""
+        depth = 1 if self.splits else 0
+        folders = PurePosixPath(source).parts[:-1]
+        problem = self._problem(folders, depth)
+        if problem:
+            if problems is not None:
+                problems.append((source, problem))
+            return None
+        self.seen.add(folders[0])
+        return _Place(self.splits.get(folders[0]), folders[depth])
+
+    def _problem(self, folders: Sequence[str], depth: int) -> str | None:
+        if depth and folders and folders[0] not in self.splits:
+            return f"{folders[0]} is no split folder: wanted one of {', '.join(self.splits)}"
+        if len(folders) <= depth:
+            above = "above the folders of splits" if depth else "above the class folders"
+            return f"lies in no class folder: name the folder {above}, and put nothing else there"
+        return None
+
+    def class_folders(self, classes: Iterable[str]) -> frozenset[str]:
+        """The folders of classes themselves, as paths below the root."""
+        tops = [f"{name}/" for name in self.splits] or [""]
+        return frozenset(f"{top}{name}" for top in tops for name in classes)
+
+
+def _without_copies(
+    rows: Sequence[ScanRow], placer: _Placer, problems: list[str]
+) -> tuple[list[ScanRow], int]:
+    """Rows without files that an earlier one is a copy of, and how many those are.
+
+    Copies in two classes, or two splits, contradict each other: they are noted in `problems`.
+    """
+    first: dict[tuple[str, int], ScanRow] = {}
+    kept = []
+    for row in rows:
+        header = row.scan.header
+        size = header.stamp[0] if header.stamp else 0
+        same = first.setdefault((header.sop_uid or header.identity, size), row)
+        if same is row:
+            kept.append(row)
+        elif placer.place(same.scan.source) != placer.place(row.scan.source):
+            problems.append(f"{row.path}: the same scan as {same.path}, which lies elsewhere: "
+                            "keep the one that is right")  # fmt: skip
+    return kept, len(rows) - len(kept)
+
+
+def _to_reference(
+    row: ScanRow,
+    placer: _Placer,
+    labels: ClassLabels,
+    patient: PatientOfScan,
+    problems: list[Problem],
+) -> Reference | None:
+    place = placer.place(row.scan.source)
+    if place is None:
+        return None
+    try:
+        whose = patient(row.scan)
+    except ValueError as error:
+        problems.append((row.path, str(error)))
+        return None
+    return Reference(
+        path=row.path, patient=whose, labels=labels.truths(place.name), split=place.split
+    )
+
+
+def shared_patients(references: Iterable[Reference]) -> list[str]:
+    """What is wrong with rows of one patient that lie in several splits; nobody is named."""
+    splits: dict[str, dict[Split, str]] = defaultdict(dict)
+    for row in references:
+        if row.split is not None:
+            splits[row.patient].setdefault(row.split, row.path)
+    shared = [places for places in splits.values() if len(places) > 1]
+    return [
+        "one patient in several splits: "
+        + ", ".join(f"{path} ({split})" for split, path in places.items())
+        for places in shared
+    ]
+
+
+def _notes(
+    references: Sequence[Reference],
+    rows: Sequence[ScanRow],
+    others: Sequence[str],
+    classes: Sequence[str],
+    copies: int,
+) -> Iterable[str]:
+    if copies:
+        yield f"left out, as copies of other scans of their class: {copies}"
+    yield from _hints(list(references[0].labels), classes)
+    if others:
+        named = ", ".join([*others[:_NAMED], *(["..."] if len(others) > _NAMED else [])])
+        yield f"left out, as no DICOM, NIfTI, PNG or JPEG images: {len(others)} ({named})"
+    if several := sum(row.series > 1 for row in rows):
+        yield (
+            f"folders that hold several DICOM series: {several}; say by data.rules in the config "
+            "which one counts (a file of `kind: rules`)"
         )
+    truths: dict[str, set[tuple[bool | None, ...]]] = defaultdict(set)
+    for row in references:
+        truths[row.patient].add(tuple(row.labels.values()))
+    if mixed := sum(len(found) > 1 for found in truths.values()):
+        yield f"patients with scans of several classes: {mixed}; splits keep each of them together"
 
-    def _path(self, series: Series) -> str:
-        """The file, or the folder of a series of several."""
-        first = PurePosixPath(series.first.source)
-        if len(set(series.sources)) == 1:
-            return str(first)
-        folders = {str(PurePosixPath(source).parent) for source in series.sources}
-        if len(folders) > 1 or self.holders[str(first.parent)] > 1:
-            self.problems.append(
-                f"{first}: a series of {len(series.sources)} files that has no folder of its own: "
-                "move it into one"
-            )
-        return str(first.parent)
 
-    def _labels(self, name: str | None) -> dict[Label, bool | None]:
-        if self.positives:
-            return {Label(self.positives.label): name in self.positives.positive}
-        return {Label(one): one == name for one in self.classes}
-
-    def _patient(self, case: Case, path: str) -> str:
-        if self.patient is None:
-            if case.patient_key is None:
-                self.unnamed.append(path)
-            return case.patient_key or path
-        found = self.patient(path)
-        if found is None:
-            self.problems.append(f"{path}: --patient finds no patient in it")
-        return found or ""
+def _hints(labels: Sequence[str], classes: Sequence[str]) -> Iterable[str]:
+    """What to make of labels that are the classes themselves."""
+    if labels != list(classes):
+        return
+    if len(labels) == 2:  # noqa: PLR2004 (of two classes each tells the other)
+        yield (
+            f"labels {labels[0]} and {labels[1]} say the same twice: --label {labels[0]} gives one "
+            "label, 1 in its folder and 0 in the other"
+        )
+    else:
+        yield (
+            f"labels {', '.join(labels)} exclude each other: name them as an `exclusive` group in "
+            "the config"
+        )

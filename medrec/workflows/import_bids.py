@@ -1,32 +1,22 @@
-"""`medrec dataset import bids`: participants of a BIDS dataset to a manifest."""
+"""`medrec dataset import bids`: a BIDS dataset to a manifest."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
+from medrec.data.importers_bids import BidsQuestion
 from medrec.data.importers_bids import import_bids as read_bids
-from medrec.workflows.importing import refuse_existing, write_imported
+from medrec.workflows.importing import check_free, write_imported
 
 
-def import_bids(
-    source: str | Path,
-    *,
-    out: str | Path,
-    suffix: str,
-    labels: Mapping[str, str],
-    attributes: Mapping[str, str] | None = None,
-) -> list[str]:
-    """Write a manifest with one row a scan; returns lines that say what is in it.
+def import_bids(source: str | Path, *, out: str | Path, question: BidsQuestion) -> str:
+    """Write a manifest of a BIDS dataset; returns lines that say what is in it.
 
     Raises:
-        ManifestError: Participants, columns, cells or scans that are wrong; all are listed.
-        OutputError: The manifest exists already.
+        ManifestError: Participants, columns, cells or files that are wrong; all are listed.
+        InputError: No such folder.
+        OutputError: The manifest exists already, or can't be written.
     """
-    source, out = Path(source), Path(out)
-    refuse_existing(out)
-    found = read_bids(source, suffix=suffix, labels=labels, attributes=attributes)
-    lines = [write_imported(found.references, root=source, out=out)]
-    if found.without_scan:
-        lines.append(f"{found.without_scan} participants have no {suffix} and are left out")
-    return lines
+    source, out = Path(source), check_free(out)
+    imported = read_bids(source, question)
+    return write_imported(imported.references, root=source, out=out, notes=imported.notes)

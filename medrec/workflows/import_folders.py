@@ -1,56 +1,83 @@
-"""`medrec dataset import folders`: a folder for each class to a manifest."""
+"""`medrec dataset import folders`: folders named as classes to a manifest."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-from medrec.data.importers_folders import PositiveFolders
+from medrec.data.importers_folders import FolderMeaning
 from medrec.data.importers_folders import import_folders as read_folders
-from medrec.data.patients import patient_pattern
-from medrec.domain.ids import PatientKey, to_patient_key
+from medrec.data.patients import PatientOfScan, patient_of_case, patient_of_header
+from medrec.domain.reference import Split
 from medrec.errors import UsageError
-from medrec.io.index import open_index
 from medrec.io.patient_key import load_key
-from medrec.workflows.importing import refuse_existing, write_imported
+from medrec.workflows.importing import check_free, to_patient_of_path, write_imported
+
+_NOBODY = (
+    "patients are unknown: each DICOM study or file counts as one, and two scans of a person may "
+    "fall into training and test; figures measured on them can be too good"
+)
 
 
 def import_folders(
     source: str | Path,
     *,
     out: str | Path,
-    label: str | None = None,
-    positive: Sequence[str] = (),
-    patient: str | None = None,
-) -> list[str]:
-    """Write a manifest with one row a scan; returns lines that say what is in it.
+    patient: PatientOfScan,
+    labels: Mapping[str, str] | None = None,
+    splits: Mapping[str, str] | None = None,
+) -> str:
+    """Write a manifest of class folders; returns lines that say what is in it.
 
-    `label` and the folders that are `positive` for it go together; without them each folder is a
-    label. `patient` is a regular expression whose one group is the patient in a path.
+    Args:
+        source: The folder above the classes, or above the folders of splits.
+        out: The manifest (CSV).
+        patient: Tells the patient of a scan: `to_patient` makes one.
+        labels: By name, `CLASS,CLASS` or `CLASS,CLASS/CLASS,CLASS` (positive / negative); without
+            any, each class is a label.
+        splits: Folders above the classes, by split.
 
     Raises:
-        ManifestError: Scans or folders that can't be used; all are listed.
-        OutputError: The manifest exists already.
-        UsageError: Options that don't go together, or no regular expression.
+        ManifestError: Files, classes or patients that are wrong; all are listed.
+        InputError: No such folder.
+        OutputError: The manifest exists already, or can't be written.
+        UsageError: No such split.
     """
-    source, out = Path(source), Path(out)
-    if bool(label) != bool(positive):
-        message = "--label and --positive go together: the label, and the folders that have it"
-        raise UsageError(message)
-    find = patient_pattern(patient) if patient else None
-    refuse_existing(out)
-    positives = PositiveFolders(label, frozenset(positive)) if label else None
-    key = load_key()
+    source, out = Path(source), check_free(out)
+    meaning = FolderMeaning(labels=labels or {}, splits=_to_splits(splits or {}))
+    imported = read_folders(source, meaning=meaning, patient=patient)
+    notes = [*imported.notes, *([_NOBODY] if patient is patient_of_case else [])]
+    return write_imported(imported.references, root=source, out=out, notes=notes)
 
-    def patient_key(name: str) -> PatientKey:
-        return to_patient_key(name, key=key)
 
-    with open_index(source, patient_key=patient_key) as index:
-        found = read_folders(index, where=str(source), positives=positives, patient=find)
-    lines = [write_imported(found.references, root=source, out=out)]
-    if found.without_patient:
-        lines.append(
-            f"{found.without_patient} scans don't say whose they are, and count as a patient each: "
-            "scans of one person may then stand on both sides of a split. Give --patient PATTERN"
+def to_patient(pattern: str | None, *, by_id: bool, is_unknown: bool) -> PatientOfScan:
+    """Make what tells patients: by path, by the PatientID of DICOM, or each scan for itself.
+
+    Raises:
+        UsageError: Not one way was asked for, or the pattern is no regular expression.
+        InputError: The user's key, with which a PatientID is hashed, can't be read.
+    """
+    if (pattern is not None) + by_id + is_unknown != 1:
+        message = (
+            "say once how patients are told, or scans of one person end up in training and test: "
+            "--patient REGEX on the path, --patient-id (of DICOM), or --patient-unknown"
         )
-    return lines
+        raise UsageError(message)
+    if pattern is not None:
+        of_path = to_patient_of_path(pattern)
+        return lambda scan: of_path(scan.source)
+    return patient_of_header(load_key()) if by_id else patient_of_case
+
+
+def _to_splits(splits: Mapping[str, str]) -> dict[str, Split]:
+    found: dict[str, Split] = {}
+    for name, folders in splits.items():
+        wanted = {folder.strip() for folder in folders.split(",")}
+        if name not in set(Split) or "" in wanted or wanted & set(found):
+            message = (
+                f"--split {name}={folders}: wanted SPLIT=FOLDER, each folder once; splits are "
+            )
+            message += ", ".join(Split)
+            raise UsageError(message)
+        found |= dict.fromkeys(sorted(wanted), Split(name))
+    return found

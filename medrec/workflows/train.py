@@ -240,12 +240,15 @@ class _Run:
         )
 
     def _volumes(self, references: Sequence[Reference]) -> VolumeDataset:
+        config, rules = self.config, rules_of(self.config)
+        prepare = build_any_preprocessor(config.preprocess, config.model)
         return prepare_volumes(
             references,
             root=self.root,
-            prepare=build_any_preprocessor(self.config.preprocess, self.config.model),
-            rules=build_rules(rules_of(self.config)),
-            labels=[Label(label) for label in self.config.labels],
+            prepare=prepare,
+            rules=build_rules(rules),
+            cache=build_cache(config.cache, prepare, folder=self.cache, rules=rules, say=self.say),
+            labels=[Label(label) for label in config.labels],
         )
 
     def audit(

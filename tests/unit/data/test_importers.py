@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medrec.data.importers import MaskReading, import_masks
+from medrec.data.importers import import_masks
+from medrec.data.mask_truth import MaskRule
+from medrec.data.patients import patient_of_path
 from medrec.domain.geometry import Geometry
 from medrec.errors import ManifestError
 
@@ -24,8 +26,8 @@ def add_patient(root, name, *, tumor=(2, 3), shape=(16, 16, 6), affine=AFFINE, m
     save(root / name / "mask.nii.gz", outlined, affine if mask_affine is None else mask_affine)
 
 
-def read(root, *, cases=None, images="*/flair.nii.gz", mask="mask.nii.gz", **options):
-    return import_masks(root, MaskReading(images, mask, **options), cases=cases)
+def read(root, **options):
+    return import_masks(root, images="*/flair.nii.gz", mask="mask.nii.gz", **options)
 
 
 def test_each_slice_is_a_row_and_positive_where_the_mask_is(tmp_path):
@@ -87,63 +89,128 @@ def test_the_geometry_is_what_the_tests_take_it_for():
     assert (1.0, 1.0, 4.0) == Geometry.from_ras(AFFINE).spacing_mm
 
 
-def test_a_case_is_one_row_and_positive_from_the_smallest_lesion_on(tmp_path):
-    add_patient(tmp_path, "P1", tumor=(2, 3))  # 8 voxels
-    add_patient(tmp_path, "P2", tumor=(2,))  # 4 voxels
-
-    rows = read(tmp_path, per="case", smallest=5)
-
-    assert [("P1", None, True), ("P2", None, False)] == [
-        (row.patient, row.slice, row.labels["tumor"]) for row in rows
-    ]
-
-
-def test_a_slice_is_positive_from_the_smallest_lesion_on(tmp_path):
-    add_patient(tmp_path, "P1")  # 4 voxels on a slice
-
-    assert not any(row.labels["tumor"] for row in read(tmp_path, smallest=5))
-    assert 2 == sum(row.labels["tumor"] for row in read(tmp_path, smallest=4))
-
-
-def save_picture(path, pixels):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels.astype(np.uint8)).save(path)
+def add_picture(root, name, *, size=(20, 12), mask_size=None, lesion_px=0):
+    """An image of (columns, rows), and a mask of the same stem with a lesion in one row."""
+    values = np.arange(size[0] * size[1]).reshape(size[1], size[0]) % 251
+    outlined = np.zeros((mask_size or size)[::-1], dtype=np.uint8)
+    outlined[3, :lesion_px] = 255
+    for folder, content in (("images", values), ("masks", outlined)):
+        (root / folder).mkdir(exist_ok=True)
+        Image.fromarray(content.astype(np.uint8)).save(root / folder / f"{name}.png")
 
 
 def read_pictures(root, **options):
-    return read(root, images="images/*.png", mask="../masks/{stem}.png", **options)
+    patient = options.pop("patient", patient_of_path("P[0-9]+"))
+    mask = options.pop("mask", "../masks/{stem}.png")
+    return import_masks(root, images="images/*.png", mask=mask, patient=patient, **options)
 
 
-def test_pictures_have_masks_of_the_same_name_and_one_row_each(tmp_path):
-    for name, outlined in (("p1_a", True), ("p1_b", False)):
-        save_picture(tmp_path / f"images/{name}.png", np.indices((10, 14)).sum(0) * 9)
-        save_picture(tmp_path / f"masks/{name}.png", np.full((10, 14), 255 * outlined))
+def test_a_picture_is_one_row_with_the_mask_of_its_name(tmp_path):
+    add_picture(tmp_path, "P1-a", lesion_px=4)
+    add_picture(tmp_path, "P1-b")
 
-    rows = read_pictures(tmp_path, patient=lambda path: path.split("/")[1][:2])
-
-    assert [
-        ("images/p1_a.png", "p1", None, "masks/p1_a.png", True),
-        ("images/p1_b.png", "p1", None, "masks/p1_b.png", False),
-    ] == [(row.path, row.patient, row.slice, row.mask, row.labels["tumor"]) for row in rows]
-
-
-def test_a_mask_of_another_size_and_a_path_without_a_patient_are_told_with_both_sizes(tmp_path):
-    save_picture(tmp_path / "images/a.png", np.indices((10, 14)).sum(0) * 9)
-    save_picture(tmp_path / "images/b.png", np.indices((10, 14)).sum(0) * 9)
-    save_picture(tmp_path / "masks/a.png", np.zeros((10, 12)))
-
-    with pytest.raises(ManifestError) as caught:
-        read_pictures(tmp_path, patient=lambda path: None if "b" in path else "P")
+    rows = read_pictures(tmp_path)
 
     assert [
-        "images/a.png: a.png is of another grid: 12 x 10 x 1, the image 14 x 10 x 1",
-        "images/b.png: --patient finds no patient in it",
-    ] == list(caught.value.problems)
+        ("images/P1-a.png", "masks/P1-a.png", "P1", None, True),
+        ("images/P1-b.png", "masks/P1-b.png", "P1", None, False),
+    ] == [(row.path, row.mask, row.patient, row.slice, row.labels["tumor"]) for row in rows]
 
 
-def test_a_patient_who_stands_twice_in_the_table_of_cases_is_told(tmp_path):
+def test_masks_that_lie_among_the_images_are_no_images(tmp_path):
+    add_picture(tmp_path, "P1", lesion_px=4)
+    (tmp_path / "masks/P1.png").rename(tmp_path / "images/P1_mask.png")
+
+    (row,) = read_pictures(tmp_path, mask="{stem}_mask.png")
+
+    assert ("images/P1.png", "images/P1_mask.png") == (row.path, row.mask)
+
+
+def test_the_stem_of_a_packed_nifti_has_neither_extension(tmp_path):
     add_patient(tmp_path, "P1")
-    (tmp_path / "cases.csv").write_text("patient,site\nP1,North\nP1,South\n")
+    (tmp_path / "P1/mask.nii.gz").rename(tmp_path / "P1/flair_seg.nii.gz")
 
-    with pytest.raises(ManifestError, match=r"cases\.csv, line 3: the same patient as line 2"):
+    rows = import_masks(tmp_path, images="*/flair.nii.gz", mask="{stem}_seg.nii.gz")
+
+    assert {"P1/flair_seg.nii.gz"} == {row.mask for row in rows}
+
+
+def test_a_mask_of_another_size_is_refused_with_both_sizes(tmp_path):
+    add_picture(tmp_path, "P1", size=(20, 12), mask_size=(12, 20))
+
+    with pytest.raises(ManifestError, match="another size: 12 x 20, the image 20 x 12"):
+        read_pictures(tmp_path)
+
+
+def test_a_case_is_one_row_and_positive_where_a_slice_has_a_lesion_of_the_size(tmp_path):
+    add_patient(tmp_path, "P1")
+    add_patient(tmp_path, "P2", tumor=())
+
+    def cases(least_px):
+        rule = MaskRule(per="case", least_px=least_px)
+        return [(row.slice, row.labels["tumor"]) for row in read(tmp_path, rule=rule)]
+
+    assert [(None, True), (None, False)] == cases(4)
+    assert [(None, False), (None, False)] == cases(5)
+
+
+def test_pictures_of_one_folder_need_a_pattern_for_their_patients(tmp_path):
+    add_picture(tmp_path, "P1")
+    add_picture(tmp_path, "P2")
+
+    with pytest.raises(ManifestError, match="all pictures lie in one folder"):
+        read_pictures(tmp_path, patient=None)
+
+
+def test_wrong_pictures_are_listed_at_once(tmp_path):
+    for name in ("P1", "P2", "P3", "P4", "X5", "P6"):
+        add_picture(tmp_path, name)
+    (tmp_path / "masks/P1.png").unlink()
+    (tmp_path / "masks/P2.png").unlink()
+    (tmp_path / "masks/P2.png").symlink_to(tmp_path / "masks/P3.png")
+    (tmp_path / "images/P3.png").write_bytes((tmp_path / "images/P3.png").read_bytes()[:45])
+    (tmp_path / "masks/P4.png").write_bytes(b"junk")
+    (tmp_path / "masks/P6.png").unlink()
+    Image.new("L", (20, 12)).save(tmp_path / "masks/P6.png", format="JPEG")
+
+    with pytest.raises(ManifestError) as refused:
+        read_pictures(tmp_path)
+
+    named = [problem.split(":")[0] for problem in refused.value.problems]
+    assert [f"images/{name}.png" for name in ("P1", "P2", "P3", "P4", "P6", "X5")] == named
+
+
+@pytest.mark.parametrize("mask", ["../../{stem}.png", "/etc/{stem}.png"])
+def test_a_mask_outside_the_archive_is_refused(tmp_path, mask):
+    add_picture(tmp_path, "P1")
+
+    with pytest.raises(ManifestError, match="outside the archive"):
+        read_pictures(tmp_path, mask=mask)
+
+
+@pytest.mark.parametrize("images", ["/etc/*", "../*.png", ""])
+def test_images_outside_the_archive_are_refused(tmp_path, images):
+    with pytest.raises(ManifestError, match="wanted a glob below the folder"):
+        import_masks(tmp_path, images=images, mask="mask.nii.gz")
+
+
+def test_a_label_named_like_a_column_of_manifests_is_refused(tmp_path):
+    add_patient(tmp_path, "P1")
+
+    with pytest.raises(ManifestError, match="label slice: means something else"):
+        read(tmp_path, rule=MaskRule(label="slice"))
+
+
+def test_a_patient_with_two_rows_of_attributes_is_refused_by_line(tmp_path):
+    add_patient(tmp_path, "P1")
+    (tmp_path / "cases.csv").write_text("patient,age\nP1,40\nP2,41\nP1,50\n,3\nP2\n")
+
+    with pytest.raises(ManifestError) as refused:
         read(tmp_path, cases=tmp_path / "cases.csv")
+
+    starts = [problem.split(":")[0] for problem in refused.value.problems]
+    assert [
+        "cases.csv, line 6",
+        "cases.csv, line 4, column patient",
+        "cases.csv, line 5, column patient",
+    ] == starts

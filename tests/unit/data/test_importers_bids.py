@@ -1,99 +1,157 @@
-"""Participants of a BIDS dataset."""
+"""BIDS datasets to rows."""
 
+import nibabel
+import numpy as np
 import pytest
 
-from medrec.data.importers_bids import import_bids
-from medrec.errors import ManifestError
-
-
-def write_dataset(root, *lines, scans=()):
-    (root / "participants.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    for scan in scans:
-        path = root / scan
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-
-
-def read(root, **options):
-    asked = {"suffix": "T1w", "labels": {"tumor": "group:glioma"}, **options}
-    return import_bids(root, **asked)
-
+from medrec.data.importers_bids import BidsQuestion, import_bids
+from medrec.errors import InputError, ManifestError
 
 HEAD = "participant_id\tgroup\tage"
+QUESTION = BidsQuestion(
+    suffix="T1w", labels={"tumor": "group:glioma/control"}, attributes={"age": "age"}
+)
 
 
-def test_a_row_is_a_scan_and_the_participant_is_the_patient(tmp_path):
-    write_dataset(
-        tmp_path, HEAD, "sub-01\tglioma\t40", "sub-02\tcontrol\tn/a",
-        scans=["sub-01/anat/sub-01_T1w.nii.gz", "sub-02/ses-1/anat/sub-02_ses-1_T1w.nii",
-               "sub-02/ses-2/anat/sub-02_ses-2_T1w.nii.gz"],
+def scan(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    voxels = np.indices((5, 6, 7)).sum(0).astype(np.uint8)
+    nibabel.save(nibabel.Nifti1Image(voxels, np.diag([1.0, 1.0, 3.0, 1.0])), path)
+
+
+def dataset(root, *lines, subjects=("01", "02"), head=HEAD):
+    root.mkdir(exist_ok=True)
+    (root / "participants.tsv").write_text("\n".join([head, *lines]) + "\n")
+    for subject in subjects:
+        scan(root / f"sub-{subject}/anat/sub-{subject}_T1w.nii.gz")
+    return root
+
+
+def refused(root, question=QUESTION):
+    with pytest.raises(ManifestError) as error:
+        import_bids(root, question)
+    return error.value.problems
+
+
+def test_the_table_tells_label_and_attributes_of_each_scan(tmp_path):
+    root = dataset(
+        tmp_path, "sub-01\tglioma\t40", "sub-02\tcontrol\tn/a", "sub-03\tn/a\t5",
+        subjects=("01", "02", "03"),
     )  # fmt: skip
 
-    rows = read(tmp_path, attributes={"age": "age"}).references
-
-    assert ["sub-01", "sub-02", "sub-02"] == [row.patient for row in rows]
-    assert [True, False, False] == [row.labels["tumor"] for row in rows]
-    assert "sub-01/anat/sub-01_T1w.nii.gz" == rows[0].path
-    assert {"age": "40"} == rows[0].attributes
-
-
-def test_other_scans_sidecars_and_derivatives_are_left_alone(tmp_path):
-    write_dataset(
-        tmp_path, HEAD, "sub-01\tglioma\t40",
-        scans=["sub-01/anat/sub-01_T1w.nii.gz", "sub-01/anat/sub-01_T1w.json",
-               "sub-01/anat/sub-01_T2w.nii.gz", "derivatives/x/sub-01/anat/sub-01_T1w.nii.gz"],
-    )  # fmt: skip
-
-    assert 1 == len(read(tmp_path).references)
-
-
-def test_participants_without_the_scan_are_counted(tmp_path):
-    write_dataset(
-        tmp_path, HEAD, "sub-01\tglioma\t40", "sub-02\tcontrol\t1",
-        scans=["sub-01/anat/sub-01_T1w.nii.gz"],
-    )  # fmt: skip
-
-    assert (1, 1) == (len(read(tmp_path).references), read(tmp_path).without_scan)
-
-
-def test_all_that_is_wrong_is_listed_at_once(tmp_path):
-    write_dataset(
-        tmp_path, HEAD, "sub-01\tglioma\t40", "sub-01\tcontrol\t41", "../sub-02\tcontrol\t1",
-        scans=["sub-03/anat/sub-03_T1w.nii.gz"],
-    )  # fmt: skip
-
-    with pytest.raises(ManifestError) as caught:
-        read(tmp_path)
+    rows = import_bids(root, QUESTION).references
 
     assert [
-        "line 3: sub-01 stands on line 2 already",
-        "sub-03: has a folder, and no line in participants.tsv",
-        "nobody has a scan sub-*_T1w.nii.gz: what does --suffix name?",
-    ] == list(caught.value.problems)
+        ("sub-01/anat/sub-01_T1w.nii.gz", "sub-01", True),
+        ("sub-02/anat/sub-02_T1w.nii.gz", "sub-02", False),
+        ("sub-03/anat/sub-03_T1w.nii.gz", "sub-03", None),
+    ] == [(row.path, row.patient, row.labels["tumor"]) for row in rows]
 
 
-def test_a_subject_that_leads_out_of_the_dataset_has_no_scans(tmp_path):
-    inside = tmp_path / "dataset"
-    inside.mkdir()
-    write_dataset(inside, HEAD, "../sub-02\tcontrol\t1", "sub-1/../..\tcontrol\t1")
-    (tmp_path / "sub-02").mkdir()
-    (tmp_path / "sub-02/sub-02_T1w.nii.gz").touch()
+def test_other_suffixes_derivatives_and_files_beside_are_no_rows(tmp_path):
+    root = dataset(tmp_path, "sub-01\tglioma\t40", subjects=("01",))
+    scan(root / "sub-01/anat/sub-01_FLAIR.nii.gz")
+    scan(root / "derivatives/x/sub-01/anat/sub-01_T1w.nii.gz")
+    (root / "sub-01/anat/sub-01_T1w.json").write_text("{}")
 
-    with pytest.raises(ManifestError, match="nobody has a scan"):
-        read(inside)
+    assert 1 == len(import_bids(root, QUESTION).references)
 
 
-def test_a_table_of_nobody_is_refused(tmp_path):
-    write_dataset(tmp_path, "name\tgroup", "sub-01\tglioma")
+def test_sessions_are_rows_of_one_patient_and_can_be_chosen(tmp_path):
+    root = dataset(tmp_path, "sub-01\tglioma\t40", subjects=())
+    for session in ("a", "b"):
+        scan(root / f"sub-01/ses-{session}/anat/sub-01_ses-{session}_run-1_T1w.nii")
+    chosen = BidsQuestion("T1w", QUESTION.labels, is_meant=lambda path: "ses-b" in path)
 
-    with pytest.raises(ManifestError, match="participant_id: missing"):
-        read(tmp_path)
+    both = import_bids(root, QUESTION)
+    (one,) = import_bids(root, chosen).references
+
+    assert ["ses-a", "ses-b"] == [row.attributes["session"] for row in both.references]
+    assert {"sub-01"} == {row.patient for row in both.references}
+    assert "several T1w scans" in both.notes[0]
+    assert "ses-b" == one.attributes["session"]
 
 
-def test_an_expression_that_fits_no_column_or_cell_is_told(tmp_path):
-    write_dataset(tmp_path, HEAD, "sub-01\tglioma\tforty", scans=["sub-01/anat/sub-01_T1w.nii.gz"])
+def test_all_that_is_wrong_with_participants_and_files_is_listed_at_once(tmp_path):
+    root = dataset(
+        tmp_path,
+        "sub-01\tglioma\t40",
+        "sub-02\tcontrol\t41",
+        "sub-01\tcontrol\t42",
+        "sub-03\tcontrol\t42",
+        "\tcontrol\t42",
+        "sub-05\tcontrol",
+        subjects=("01", "02", "04"),
+    )
+    (root / "sub-02/anat/sub-02_T1w.nii.gz").write_bytes(b"junk")
+    (root / "sub-01/anat/sub-01_run-2_T1w.nii.gz").symlink_to("sub-01_T1w.nii.gz")
+    scan(root / "sub-01/anat/sub-07_T1w.nii.gz")
 
-    with pytest.raises(ManifestError, match="line 2, column age: 'forty'"):
-        read(tmp_path, labels={"old": "age>=60"})
-    with pytest.raises(ManifestError, match="column grade: missing"):
-        read(tmp_path, labels={"high": "grade:3,4"})
+    starts = [problem.split(":")[0] for problem in refused(root)]
+
+    assert sorted(
+        [
+            "participants.tsv, line 4, column participant_id",
+            "participants.tsv, line 6, column participant_id",
+            "participants.tsv, line 7",
+            "sub-01/anat/sub-01_run-2_T1w.nii.gz",
+            "sub-01/anat/sub-07_T1w.nii.gz",
+            "sub-02/anat/sub-02_T1w.nii.gz",
+            "sub-03",
+            "sub-04",
+        ]
+    ) == sorted(starts)
+
+
+def test_participants_without_a_scan_are_left_out_and_counted_if_allowed(tmp_path):
+    root = dataset(tmp_path, "sub-01\tglioma\t40", "sub-02\tcontrol\t41", subjects=("01",))
+    question = BidsQuestion("T1w", QUESTION.labels, may_lack=True)
+
+    imported = import_bids(root, question)
+
+    assert ["sub-01"] == [row.patient for row in imported.references]
+    assert ("participants without a T1w scan, left out: 1",) == imported.notes
+
+
+def test_ids_without_their_prefix_are_understood(tmp_path):
+    root = dataset(tmp_path, "01\tglioma\t40", subjects=("01",))
+
+    assert "sub-01" == import_bids(root, QUESTION).references[0].patient
+
+
+def test_a_suffix_that_nobody_has_is_answered_with_those_that_are_there(tmp_path):
+    root = dataset(tmp_path, "sub-01\tglioma\t40", subjects=("01",))
+
+    (problem,) = refused(root, BidsQuestion("FLAIR", QUESTION.labels))
+
+    assert "no FLAIR scan" in problem
+    assert "T1w" in problem
+
+
+def test_absent_columns_and_wrong_labels_are_named_together(tmp_path):
+    root = dataset(tmp_path, "sub-01\tglioma\t40", subjects=("01",))
+    question = BidsQuestion("T1w", {"mask": "group", "x": "gruop:a"}, {"x": "age"})
+
+    starts = [problem.split(":")[0] for problem in refused(root, question)]
+
+    assert ["attribute x", "label mask", "column gruop"] == starts
+
+
+def test_a_cell_that_says_nothing_known_is_named_by_its_line(tmp_path):
+    root = dataset(tmp_path, "sub-01\tglioma\t40", subjects=("01",))
+
+    (problem,) = refused(root, BidsQuestion("T1w", {"tumor": "group"}))
+
+    assert problem.startswith("participants.tsv, line 2, column group: 'glioma'")
+
+
+def test_a_dataset_without_its_table_says_so(tmp_path):
+    scan(tmp_path / "sub-01/anat/sub-01_T1w.nii.gz")
+
+    with pytest.raises(ManifestError, match=r"participants\.tsv: 1 problem\n.*can't be read"):
+        import_bids(tmp_path, QUESTION)
+
+
+def test_a_dataset_that_is_not_there_says_so(tmp_path):
+    with pytest.raises(InputError, match="no such file or folder"):
+        import_bids(tmp_path / "gone", QUESTION)
