@@ -139,6 +139,7 @@ def build_cache(
     folder: Path,
     rules: RulesConfig | None = None,
     say: Callable[[str], None] | None = None,
+    workers: int = 0,
 ) -> PictureCache:
     """The cache of what `prepare` makes of slices, below `folder`.
 
@@ -154,7 +155,8 @@ def build_cache(
     recipe = recipe_of(prepare)
     pack_format = PackFormat(recipe, (1, prepare.size_px, prepare.size_px), dtype)
     words = rules.model_dump_json(exclude_none=True) if rules else ""
-    return PictureCache(PicturePack(folder, pack_format), words, say or (lambda _: None))
+    pack = PicturePack(folder, pack_format)
+    return PictureCache(pack, words, say or (lambda _: None), workers)
 
 
 def recipe_of(prepare: Any) -> dict[str, Any]:  # noqa: ANN401 (any dataclass that prepares)

@@ -232,7 +232,14 @@ class _Run:
             root=self.root,
             prepare=prepare,
             rules=build_rules(rules),
-            cache=build_cache(config.cache, prepare, folder=self.cache, rules=rules, say=self.say),
+            cache=build_cache(
+                config.cache,
+                prepare,
+                folder=self.cache,
+                rules=rules,
+                say=self.say,
+                workers=config.fit.workers,
+            ),
             labels=[Label(label) for label in config.labels],
         )
 

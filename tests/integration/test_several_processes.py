@@ -14,6 +14,12 @@ import torch
 from medrec.package.package import open_package
 from tests.training_factory import write_config, write_films
 
+PIPED = {
+    "env": os.environ | {"OMP_NUM_THREADS": "1"},
+    "stdout": subprocess.PIPE,
+    "stderr": subprocess.PIPE,
+    "text": True,
+}
 SPLITS = ["train", "train", "test"]
 
 
@@ -23,20 +29,13 @@ def command(*arguments, launcher=("--standalone", "--nproc-per-node", "2")):
 
 
 def start(asked):
-    return subprocess.Popen(
-        asked,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return subprocess.Popen(asked, **PIPED)
 
 
 def torchrun(*arguments):
-    process = start(command(*arguments))
-    stdout, stderr = process.communicate(timeout=300)
-    assert 0 == process.returncode, stderr
-    return stdout, stderr
+    done = subprocess.run(command(*arguments), **PIPED, timeout=500, check=False)
+    assert 0 == done.returncode, done.stderr
+    return done.stdout, done.stderr
 
 
 def kill_with_workers(launcher):
@@ -73,8 +72,8 @@ def test_torchrun_trains_one_package_by_two_processes(tmp_path):
 @pytest.mark.skipif(not Path("/proc").exists(), reason="children are found by /proc")
 def test_two_processes_killed_in_mid_epoch_resume_to_the_weights_of_an_uncut_run(tmp_path):
     films = write_films(tmp_path / "films", ["high", None] * 15, splits=SPLITS)
-    # Long enough that it is always killed before it ends.
-    fit = {"epochs": 60, "batch_size": 2, "sampler": "class_balanced", "strategy": "ddp"}
+    # Nine more epochs after the first checkpoint: it is always killed before it ends.
+    fit = {"epochs": 10, "batch_size": 2, "sampler": "class_balanced", "strategy": "ddp"}
     config = write_config(tmp_path, films, fit=fit, splits={"folds": 2})
     torchrun("train", config, "--out", tmp_path / "uncut")
 
@@ -110,7 +109,7 @@ def test_two_launchers_as_on_two_machines_train_one_package(tmp_path):
         start(command(*asked, launcher=["--nnodes", "2", "--node-rank", str(rank), *address]))
         for rank in (0, 1)
     ]
-    said = [machine.communicate(timeout=300) for machine in machines]
+    said = [machine.communicate(timeout=500) for machine in machines]
 
     assert [0, 0] == [machine.returncode for machine in machines], said
     assert [1, 0] == [stdout.count("model: ") for stdout, _ in said]
