@@ -142,6 +142,7 @@ def build_cache(
     folder: Path,
     rules: RulesConfig | None = None,
     say: Callable[[str], None] | None = None,
+    workers: int = 0,
 ) -> PictureCache:
     """The cache of what `prepare` makes of slices or of volumes, below `folder`.
 
@@ -161,7 +162,8 @@ def build_cache(
         shape = (1, prepare.size_px, prepare.size_px)
     pack_format = PackFormat(recipe, shape, dtype)
     words = rules.model_dump_json(exclude_none=True) if rules else ""
-    return PictureCache(PicturePack(folder, pack_format), words, say or (lambda _: None))
+    pack = PicturePack(folder, pack_format)
+    return PictureCache(pack, words, say or (lambda _: None), workers)
 
 
 def _sides(prepare: Preprocessor | VolumePreprocessor) -> tuple[int, ...]:
