@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _KEPT_FREE_BYTES = 256 << 20
 _GIGABYTE = 1e9
+_AXES_OF_A_SLICE = 3
 _WAY_OUT = (
     "make room, name a folder on a larger disk (--set cache.folder=FOLDER), store a byte a pixel "
     "(--set cache.dtype=uint8), or take smaller pictures (preprocess.size_px or volume_size)"
@@ -113,7 +114,7 @@ class PictureCache:
         pictures are there already.
         """
         there = [path for path in dict.fromkeys(paths) if is_there(root / path)]
-        counts = {path: _count_readable(root / path) for path in there}
+        counts = {path: self.count_items(root / path) for path in there}
         if self._say_too_little(sum(counts.values()), len(counts)) is None:
             return None
         entries = self.pack.entries()
@@ -123,6 +124,15 @@ class PictureCache:
                 key = file_key(root / path, rules=self.rules)
                 missing |= {} if key in entries else {key: count}
         return self._say_too_little(sum(missing.values()), len(missing)) if missing else None
+
+    def count_items(self, path: Path) -> int:
+        """How many items a file may give at most: one of a whole volume, else one a slice."""
+        if len(self.pack.format.shape) > _AXES_OF_A_SLICE:
+            return 1
+        try:
+            return count_slices(path)
+        except OSError:  # said when the file is prepared
+            return 0
 
     def check_disk(self, items: int, files: int) -> None:
         """Say how much will be written, and refuse what the disk can't hold.
@@ -266,14 +276,6 @@ def count_slices(path: Path) -> int:
     except ScanError:
         return 0
     return header.slice_count or header.shape[2]
-
-
-def _count_readable(path: Path) -> int:
-    """`count_slices`, and 0 where the disk refuses: said when the file is prepared."""
-    try:
-        return count_slices(path)
-    except OSError:
-        return 0
 
 
 def _checked(path: Path) -> Path:
