@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 _KEPT_FREE_BYTES = 256 << 20
 _GIGABYTE = 1e9
-_AXES_OF_A_SLICE = 3
 _WAY_OUT = (
     "make room, name a folder on a larger disk (--set cache.folder=FOLDER), store a byte a pixel "
     "(--set cache.dtype=uint8), or take smaller pictures (preprocess.size_px or volume_size)"
@@ -127,7 +126,7 @@ class PictureCache:
 
     def count_items(self, path: Path) -> int:
         """How many items a file may give at most: one of a whole volume, else one a slice."""
-        if len(self.pack.format.shape) > _AXES_OF_A_SLICE:
+        if self.pack.format.holds_boxes:
             return 1
         try:
             return count_slices(path)
@@ -204,8 +203,7 @@ class _Filling:
         self._entries = writer.entries
         missing = self.missing()
         if missing:
-            are_boxes = self._cache.pack.format.holds_boxes
-            items = sum(1 if are_boxes else count_slices(self._root / path) for path in missing)
+            items = sum(self._cache.count_items(self._root / path) for path in missing)
             self._cache.check_disk(items, len(missing))
         for path in missing:
             try:
