@@ -71,13 +71,13 @@ class ShardedStrategy(FSDPStrategy):
             set_optimizer_state_dict(self._parts, optimiser, optim_state_dict=saved, options=_WHOLE)
         return content
 
-    def load_weights(self, state: dict[str, torch.Tensor]) -> None:
+    def load_weights(self, state: dict[str, Any]) -> None:
         """Take this process's part of a whole state dict."""
         set_model_state_dict(self._parts, state, options=_WHOLE)
 
     def lightning_module_state_dict(self) -> dict[str, Any]:
         """Collect the whole state in the first process; empty in the others."""
-        state = get_model_state_dict(self._parts, options=_WHOLE)
+        state: dict[str, Any] = get_model_state_dict(self._parts, options=_WHOLE)
         # Buffers may be the live ones, which change.
         return {name: tensor.clone() for name, tensor in state.items()}
 
