@@ -12,7 +12,7 @@ from medrec.config.model import ModelConfig, NoWeights
 from medrec.config.preprocess import PreprocessConfig
 from medrec.domain.finding import Label
 from medrec.evaluation.estimate import Estimate
-from medrec.models.build import build_classifier
+from medrec.models.build import build_any
 from medrec.models.ensemble import Ensemble
 from medrec.package.build import save_weights
 from medrec.package.card import CardFigures, render_card
@@ -99,7 +99,7 @@ def a_point(level: Any, **changes: Any) -> OperatingPoint:
 
 
 def _a_network(manifest: PackageManifest) -> nn.Module:
-    return build_classifier(
+    return build_any(
         manifest.model,
         label_count=len(manifest.labels),
         pretrained=False,
@@ -112,15 +112,18 @@ def a_package(
     *,
     calibrated: bool = True,
     calibrations: Sequence[CalibrationEntry] | None = None,
+    levels: Sequence[str] = ("image", "exam"),
+    network: nn.Module | None = None,
     **changes: Any,
 ) -> ModelPackage:
-    """Write and open a package with seeded random weights."""
+    """Write and open a package with seeded random weights, or with those of a network."""
     folder.mkdir(parents=True, exist_ok=True)
-    levels = ("image", "exam") if calibrated else ()
+    levels = levels if calibrated else ()
     manifest = a_manifest(**({} if calibrated else {"probability_levels": []}), **changes)
-    torch.manual_seed(0)
-    networks = [_a_network(manifest) for _ in range(manifest.members or 1)]
-    network = Ensemble(networks) if manifest.members else networks[0]
+    if network is None:
+        torch.manual_seed(0)
+        networks = [_a_network(manifest) for _ in range(manifest.members or 1)]
+        network = Ensemble(networks) if manifest.members else networks[0]
     save_weights(folder / WEIGHTS, network.state_dict())
     if calibrations is None:
         calibrations = [a_calibration(level) for level in levels]

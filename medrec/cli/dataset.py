@@ -7,69 +7,11 @@ from typing import Annotated
 
 import typer
 
-from medrec.cli.console import reports_errors, say
+from medrec.cli import dataset_import
+from medrec.cli.console import printable, progress, reports_errors, say
 
 app = typer.Typer(help="Make manifests of labelled scans.", no_args_is_help=True)
-imports = typer.Typer(help="Make a manifest from an archive.", no_args_is_help=True)
-app.add_typer(imports, name="import")
-
-
-@imports.command("masks")
-@reports_errors
-def masks(
-    source: Annotated[Path, typer.Argument(help="Folder of the archive.")],
-    out: Annotated[Path, typer.Option("--out", help="Manifest to write (CSV).")],
-    images: Annotated[str, typer.Option("--images", help="Images: a glob below SOURCE.")],
-    mask: Annotated[str, typer.Option("--mask", help="Name of the mask beside each image.")],
-    label: Annotated[
-        str, typer.Option("--label", help="Name of what the masks outline.")
-    ] = "tumor",
-    cases: Annotated[
-        Path | None, typer.Option("--cases", help="CSV of attributes, one row a patient.")
-    ] = None,
-) -> None:
-    """Label each slice of NIfTI volumes by their masks: one row a slice."""
-    from medrec.workflows.import_masks import import_masks
-
-    say(import_masks(source, out=out, images=images, mask=mask, label=label, cases=cases))
-
-
-@imports.command("csv")
-@reports_errors
-def table(  # noqa: PLR0913 (each is an option)
-    source: Annotated[Path, typer.Argument(help="Table of the archive (CSV or TSV).")],
-    out: Annotated[Path, typer.Option("--out", help="Manifest to write (CSV).")],
-    path: Annotated[str, typer.Option("--path", help="Column of the scan's path.")],
-    patient: Annotated[str, typer.Option("--patient", help="Column of the patient.")],
-    label: Annotated[
-        list[str],
-        typer.Option("--label", help="NAME=COLUMN, NAME=COLUMN:VALUES or NAME=COLUMN>=NUMBER."),
-    ],
-    attribute: Annotated[
-        list[str], typer.Option("--attribute", help="What to keep beside, written like a label.")
-    ] = [],  # noqa: B006 (typer copies it)
-    mask: Annotated[str | None, typer.Option("--mask", help="Column of the mask's path.")] = None,
-    split: Annotated[str | None, typer.Option("--split", help="Column of the split.")] = None,
-    root: Annotated[
-        Path | None, typer.Option("--root", help="Where paths start; the table's folder if not.")
-    ] = None,
-    same_patient: Annotated[
-        list[str], typer.Option("--same-patient", help="A=B: two names of one patient.")
-    ] = [],  # noqa: B006 (typer copies it)
-) -> None:
-    """Label scans by the table that came with them: one row a line."""
-    from medrec.data.importers_table import ColumnMapping
-    from medrec.workflows.import_table import import_csv, to_pairs
-
-    mapping = ColumnMapping(
-        path=path,
-        patient=patient,
-        labels=to_pairs("--label", label),
-        attributes=to_pairs("--attribute", attribute),
-        mask=mask,
-        split=split,
-    )
-    say(import_csv(source, out=out, mapping=mapping, root=root, same_patient=same_patient))
+app.add_typer(dataset_import.app, name="import")
 
 
 @app.command("audit")
@@ -78,17 +20,27 @@ def audit_command(
     manifest: Annotated[Path, typer.Argument(help="Manifest of labelled scans.")],
     splits: Annotated[Path | None, typer.Option("--splits", help="Frozen splits (CSV).")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the report.")] = None,
+    without: Annotated[
+        list[str],
+        typer.Option("--without", help="An attribute made from the labels themselves; repeatable."),
+    ] = [],  # noqa: B006 (typer copies it)
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Look for leaks, duplicates, imbalance and labels that metadata tell; 1 if any leaks."""
+    """Look for leaks, duplicates, imbalance and labels that metadata tell.
+
+    Exit code 1 where a training would stop, 3 where files couldn't be read.
+    """
     import json
 
     from medrec.workflows.audit import audit
 
-    report = audit(manifest, splits=splits, out=out)
+    with progress("auditing") as update:
+        report = audit(manifest, splits=splits, out=out, without=without, on_progress=update)
     if as_json:
         say(json.dumps(report.to_json(), indent=2))
-    for line in () if as_json else [*report.lines(), *(p.text for p in report.blocking)]:
-        say(line)
-    if report.blocking:
+    for line in () if as_json else [*report.lines(), *report.problem_lines()]:
+        say(printable(line))
+    if report.blocking or report.faults:
         raise typer.Exit(1)
+    if report.unreadable:
+        raise typer.Exit(3)

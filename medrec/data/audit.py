@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,21 +18,25 @@ from medrec.data.probe import (
     intensity_statistics,
     probe_label,
 )
+from medrec.data.splits import Place
 from medrec.data.thumbnails import to_thumbnail
 from medrec.domain.reference import Split
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from medrec.data.description import Description
     from medrec.data.splits import SplitPlan
     from medrec.domain.reference import Reference
+    from medrec.evaluation.estimate import Estimate
 
 TELLING = 0.6
 """Lower end of the probe's interval above which metadata alone tell a label."""
 
 _SHOWN = 5
+_SIDES = ("width", "height", "depth")
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,15 +71,33 @@ def describe_pictures(
     for picture in pictures:
         thumbnails.append(to_thumbnail(picture))
         statistics.append(intensity_statistics(picture))
-    columns = {
-        name: np.array([row[name] for row in statistics])
-        for name in (statistics[0] if statistics else ())
-    }
+    columns = _to_columns(statistics)
     known = sizes or {}
-    for place, name in enumerate(("width", "height", "depth")):
+    for place, name in enumerate(_SIDES):
         values = [known.get(row.path, ())[place : place + 1] for row in references]
         columns[name] = np.array([float(value[0]) if value else np.nan for value in values])
     return Pictures(tuple(references), np.stack(thumbnails), tuple(digests), tuple(names), columns)
+
+
+def gather_pictures(described: Sequence[Description], name: Callable[[Reference], str]) -> Pictures:
+    """Put together what is known of the slices of several files; `name` says what to call a row."""
+    references = tuple(row for one in described for row in one.references)
+    statistics = [numbers for one in described for numbers in one.statistics]
+    columns = _to_columns(statistics)
+    shapes = [one.shape for one in described for _ in one.references]
+    for place, side in enumerate(_SIDES):
+        columns[side] = np.array([float(shape[place]) for shape in shapes])
+    return Pictures(
+        references,
+        np.concatenate([one.thumbnails for one in described]),
+        tuple(digest for one in described for digest in one.digests),
+        tuple(name(row) for row in references),
+        columns,
+    )
+
+
+def _to_columns(rows: Sequence[Mapping[str, float]]) -> dict[str, NDArray[np.float64]]:
+    return {name: np.array([row[name] for row in rows]) for name in (rows[0] if rows else ())}
 
 
 def audit_pictures(
@@ -87,13 +110,14 @@ def audit_pictures(
 ) -> AuditReport:
     """Look for what training may have seen of the test, and for what tells labels without a lesion.
 
-    Without a plan, a picture under two patients' names is a problem itself: whatever split is made
-    of the patients may tear it apart. The probe and the balance never look at the test's labels.
+    Without a plan, the rows' own `split` says who is tested. Where they have none, a picture under
+    two patients' names is a problem itself: whatever split is made of the patients may tear it
+    apart. The probe and the balance never look at the test's labels.
 
     Args:
         pictures: What to look at.
         labels: The label columns.
-        plan: Who trains and who is tested.
+        plan: Who trains and who is tested; None as the rows' own column says.
         allow: Kinds of problems that a person overruled.
         without: Attributes that were made from the labels themselves.
     """
@@ -102,7 +126,7 @@ def audit_pictures(
     identical = find_identical(pictures.digests)
     near = find_near(pictures.thumbnails, patients, digests=pictures.digests)
     problems = [
-        *(Problem("patients", text) for text in (torn_patients(references, plan) if plan else ())),
+        *(Problem("patients", text) for text in _torn(pictures, plan)),
         *_shared(pictures, identical, plan),
         *_alike(pictures, near, plan),
     ]
@@ -143,16 +167,40 @@ def _truth(row: Reference, label: str) -> bool | None:
 
 
 def _is_test(row: Reference, plan: SplitPlan | None) -> bool:
-    split = plan.place_of(row).split if plan else row.split
-    return split is Split.TEST
+    place = _place_of(row, plan)
+    return place is not None and place.split is Split.TEST
+
+
+def _place_of(row: Reference, plan: SplitPlan | None) -> Place | None:
+    """Where the plan puts a row; without a plan, where its own column does."""
+    if plan is None:
+        return Place(row.split) if row.split else None
+    return plan.place_of(row)
 
 
 def _is_torn(pictures: Pictures, rows: Iterable[int], plan: SplitPlan | None) -> bool:
-    """Whether pictures that are one stand apart: in two places, or without a plan in two names."""
+    """Whether pictures that are one stand apart: in two places, or unplaced and in two names."""
     found = [pictures.references[n] for n in rows]
-    if plan is None:
-        return len({row.patient for row in found}) > 1
-    return len({plan.place_of(row) for row in found}) > 1
+    places = {_place_of(row, plan) for row in found}
+    return len(places) > 1 or (None in places and len({row.patient for row in found}) > 1)
+
+
+def _are_placed(pictures: Pictures, plan: SplitPlan | None) -> bool:
+    return plan is not None or any(row.split for row in pictures.references)
+
+
+def _torn(pictures: Pictures, plan: SplitPlan | None) -> list[str]:
+    if plan:
+        return torn_patients(pictures.references, plan)
+    splits: dict[str, set[Split | None]] = defaultdict(set)
+    for row in pictures.references:
+        splits[row.patient].add(row.split)
+    torn = {patient for patient, found in splits.items() if len(found - {None}) > 1}
+    rows = [n for n, row in enumerate(pictures.references) if row.patient in torn]
+    named = list(dict.fromkeys(pictures.names[n] for n in rows))
+    shown = ", ".join(named[:_SHOWN]) + (", ..." if len(named) > _SHOWN else "")
+    text = f"{len(torn)} patients have rows in several splits: rows {shown}; give each one split"
+    return [text] if torn else []
 
 
 def _shared(
@@ -160,7 +208,8 @@ def _shared(
 ) -> Iterator[Problem]:
     torn = [rows for rows in identical if _is_torn(pictures, rows, plan)]
     if torn:
-        where = "in several splits or folds" if plan else "under several patients' names"
+        is_placed = _are_placed(pictures, plan)
+        where = "in several splits or folds" if is_placed else "under several patients' names"
         text = (
             f"{len(torn)} pictures stand {where}, {_examples(pictures, torn)}: the same scan under "
             "two patients; give both one patient, or remove one"
@@ -171,7 +220,8 @@ def _shared(
 def _alike(pictures: Pictures, near: NearDuplicates, plan: SplitPlan | None) -> Iterator[Problem]:
     torn = [pair[:2] for pair in near.confirmed if _is_torn(pictures, pair[:2], plan)]
     if torn:
-        where = "in several splits or folds" if plan else "under two patients' names"
+        is_placed = _are_placed(pictures, plan)
+        where = "in several splits or folds" if is_placed else "under two patients' names"
         text = (
             f"{len(torn)} pairs of nearly the same picture stand {where}, "
             f"{_examples(pictures, torn)}: look at them; give both one patient, or remove one"
@@ -217,11 +267,16 @@ def _warnings(
     balance, probes = measured
     yield from lopsided(balance)
     for probe in probes:
-        if probe.estimate and (probe.estimate.low or 0) > TELLING:
+        if probe.estimate and _least(probe.estimate) > TELLING:
             yield (
                 f"{probe.label} can be told without the lesion: compare the model's AUROC with the "
                 "probe's, and stratify by what tells it"
             )
+
+
+def _least(estimate: Estimate) -> float:
+    """The lower end; of an AUROC of 1, which has no interval, the value itself."""
+    return estimate.value if estimate.low is None else estimate.low
 
 
 def _disagree(pictures: Pictures, rows: Sequence[int]) -> bool:

@@ -9,9 +9,13 @@ from medrec.data.balance import Share
 from medrec.data.duplicates import Near, NearDuplicates
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from medrec.data.probe import ProbeResult
 
 Kind = Literal["duplicates", "near_duplicates", "patients"]
+
+_SHOWN = 20
 
 
 class Problem(NamedTuple):
@@ -21,12 +25,21 @@ class Problem(NamedTuple):
     text: str
 
 
+class Unreadable(NamedTuple):
+    """A file that nothing could be learned of: its first row's number, a reason code, evidence."""
+
+    row: str
+    code: str
+    detail: str
+
+
 @dataclass(frozen=True, slots=True)
 class AuditReport:
     """What an audit found.
 
     `blocking` stops a training; `overruled` would have, and was allowed. `near` are pairs of rows
-    of `Pictures`; `identical` counts groups of equal pictures.
+    of `Pictures`; `identical` counts groups of equal pictures. `faults` keep a model from learning
+    of the rows at all; `unreadable` files and `blank` slices were not looked at.
     """
 
     pictures: int
@@ -39,6 +52,9 @@ class AuditReport:
     near: NearDuplicates = field(default_factory=lambda: NearDuplicates((), (), 0))
     identical: int = 0
     names: tuple[str, ...] = field(default=(), repr=False)
+    faults: tuple[str, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
+    blank: int = 0
 
     def lines(self) -> list[str]:
         """Lines for a person: counts, what was overruled, warnings, the probe of each label."""
@@ -48,10 +64,24 @@ class AuditReport:
                 f"identical groups, {len(self.near.confirmed)} near-duplicate pairs confirmed, "
                 f"{len(self.near.unconfirmed)} more to look at"
             ),
+            *self._say_unseen(),
             *(f"overruled ({problem.kind}): {problem.text}" for problem in self.overruled),
             *(f"warning: {text}" for text in self.warnings),
             *map(say_probe, self.probes),
         ]
+
+    def problem_lines(self) -> list[str]:
+        """What must be put right before a training, one line each."""
+        leaks = [f"leak ({problem.kind}): {problem.text}" for problem in self.blocking]
+        return [*(f"problem: {text}" for text in self.faults), *leaks]
+
+    def _say_unseen(self) -> Iterator[str]:
+        if self.blank:
+            yield f"{self.blank} slices that show nothing but air were left out"
+        for file in self.unreadable[:_SHOWN]:
+            yield f"unreadable: row {file.row}: {file.code}: {file.detail}"
+        if len(self.unreadable) > _SHOWN:
+            yield f"unreadable: {len(self.unreadable) - _SHOWN} more files, all in audit.json"
 
     def card_lines(self) -> list[str]:
         """What the model card says of the data: overruled problems first."""
@@ -69,6 +99,9 @@ class AuditReport:
             "patients": self.patients,
             "blocking": [problem._asdict() for problem in self.blocking],
             "overruled": [problem._asdict() for problem in self.overruled],
+            "faults": list(self.faults),
+            "unreadable": [file._asdict() for file in self.unreadable],
+            "blank_slices": self.blank,
             "warnings": list(self.warnings),
             "identical_groups": self.identical,
             "near_duplicates": {

@@ -11,11 +11,13 @@ from medrec.data.cache import PictureCache
 from medrec.data.importers import import_masks
 from medrec.data.importers_table import ColumnMapping, import_table
 from medrec.data.manifest import read_manifest
+from medrec.data.mask_truth import MaskRule
 from medrec.data.pack import PackFormat, PicturePack
 from medrec.data.splits import plan_splits, read_places, read_splits, write_splits
 from medrec.data.unlabelled import choose_unlabelled, list_volumes
 from medrec.errors import ConfigError, ManifestError
 from medrec.preprocess.pipeline import ARITHMETIC
+from medrec.preprocess.volumes import VolumePreprocessor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,8 +55,9 @@ def build_references(
         case MasksData():
             root = _root_of(config, folder)
             cases = root / config.cases if config.cases else None
+            rule = MaskRule(label=config.label)
             references = import_masks(
-                root, images=config.images, mask=config.mask, label=config.label, cases=cases
+                root, images=config.images, mask=config.mask, rule=rule, cases=cases
             )
             return references, root
         case TableData():
@@ -134,14 +137,14 @@ def build_splits(
 
 def build_cache(
     config: CacheConfig | None,
-    prepare: Preprocessor,
+    prepare: Preprocessor | VolumePreprocessor,
     *,
     folder: Path,
     rules: RulesConfig | None = None,
     say: Callable[[str], None] | None = None,
     workers: int = 0,
 ) -> PictureCache:
-    """The cache of what `prepare` makes of slices, below `folder`.
+    """The cache of what `prepare` makes of slices or of volumes, below `folder`.
 
     Raises:
         ConfigError: Bytes for pictures that aren't clipped to [0, 1].
@@ -153,10 +156,21 @@ def build_cache(
         )
         raise ConfigError(str(folder), [problem])
     recipe = recipe_of(prepare)
-    pack_format = PackFormat(recipe, (1, prepare.size_px, prepare.size_px), dtype)
+    if isinstance(prepare, VolumePreprocessor):
+        shape: tuple[int, ...] = (1, *prepare.size)
+    else:
+        shape = (1, prepare.size_px, prepare.size_px)
+    pack_format = PackFormat(recipe, shape, dtype)
     words = rules.model_dump_json(exclude_none=True) if rules else ""
     pack = PicturePack(folder, pack_format)
     return PictureCache(pack, words, say or (lambda _: None), workers)
+
+
+def _sides(prepare: Preprocessor | VolumePreprocessor) -> tuple[int, ...]:
+    """Height and width of a prepared slice, or depth, height and width of a prepared volume."""
+    if isinstance(prepare, VolumePreprocessor):
+        return prepare.size
+    return prepare.size_px, prepare.size_px
 
 
 def recipe_of(prepare: Any) -> dict[str, Any]:  # noqa: ANN401 (any dataclass that prepares)

@@ -14,6 +14,7 @@ import torch
 from medrec.data.pack import PackEntry
 from medrec.data.pictures import Pictures
 from medrec.data.preparing import prepare_all
+from medrec.data.quality import is_there
 from medrec.errors import MedrecError, OutputError, ScanError
 from medrec.io.digest import file_digest
 from medrec.io.discover import FoundFile, discover, is_regular_file
@@ -31,7 +32,7 @@ _KEPT_FREE_BYTES = 256 << 20
 _GIGABYTE = 1e9
 _WAY_OUT = (
     "make room, name a folder on a larger disk (--set cache.folder=FOLDER), store a byte a pixel "
-    "(--set cache.dtype=uint8), or take smaller pictures (preprocess.size_px)"
+    "(--set cache.dtype=uint8), or take smaller pictures (preprocess.size_px or volume_size)"
 )
 
 
@@ -92,20 +93,51 @@ class PictureCache:
                 raise OutputError(message) from error
         return Filled(filling.found(), filling.problems, self.pack.pictures)
 
+    def disk_problem(self, paths: Iterable[str], *, root: Path) -> str | None:
+        """What to say, before anything is prepared, if the disk can't hold these files' pictures.
+
+        Counted by headers. Only where that is too much are files read, to leave out those whose
+        pictures are there already.
+        """
+        there = [path for path in dict.fromkeys(paths) if is_there(root / path)]
+        counts = {path: _count_readable(root / path) for path in there}
+        if self._say_too_little(sum(counts.values()), len(counts)) is None:
+            return None
+        entries = self.pack.entries()
+        missing: dict[str, int] = {}
+        for path, count in counts.items():
+            with suppress(OSError, MedrecError):
+                key = file_key(root / path, rules=self.rules)
+                missing |= {} if key in entries else {key: count}
+        return self._say_too_little(sum(missing.values()), len(missing)) if missing else None
+
     def check_disk(self, items: int, files: int) -> None:
         """Say how much will be written, and refuse what the disk can't hold.
 
         Raises:
             OutputError: Too little is free.
         """
-        needed = items * self.pack.format.item_bytes
-        free = shutil.disk_usage(self.pack.folder).free
-        size = f"up to {needed / _GIGABYTE:.2f} GB for {files} files that are not in it yet"
-        where = f"cache {self.pack.folder}"
-        if needed + _KEPT_FREE_BYTES > free:
-            message = f"{where} needs {size}, and {free / _GIGABYTE:.2f} GB are free; {_WAY_OUT}"
+        if message := self._say_too_little(items, files):
             raise OutputError(message)
-        self.say(f"{where}: {size}, of {free / _GIGABYTE:.2f} GB free")
+        self.say(f"{self._say_size(items, files)}, of {self._free() / _GIGABYTE:.2f} GB free")
+
+    def _say_too_little(self, items: int, files: int) -> str | None:
+        free = self._free()
+        if items * self.pack.format.item_bytes + _KEPT_FREE_BYTES <= free:
+            return None
+        size = self._say_size(items, files)
+        return f"{size}, and {free / _GIGABYTE:.2f} GB are free; {_WAY_OUT}"
+
+    def _say_size(self, items: int, files: int) -> str:
+        needed = items * self.pack.format.item_bytes / _GIGABYTE
+        where = f"cache {self.pack.folder}"
+        return f"{where} needs up to {needed:.2f} GB for {files} files that are not in it yet"
+
+    def _free(self) -> int:
+        """Bytes that are free where the pack is, or will be."""
+        folder = self.pack.folder.absolute()
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+        return shutil.disk_usage(there).free
 
     def _tell_of_waiting(self) -> None:
         self.say(f"cache {self.pack.folder}: waiting for another process that fills it")
@@ -149,7 +181,8 @@ class _Filling:
         self._entries = writer.entries
         missing = self.missing()
         if missing:
-            items = sum(count_slices(self._root / path) for path in missing)
+            are_boxes = self._cache.pack.format.holds_boxes
+            items = sum(1 if are_boxes else count_slices(self._root / path) for path in missing)
             self._cache.check_disk(items, len(missing))
         for path, found in prepare_all(missing, load=self._load, workers=self._cache.workers):
             try:
@@ -222,6 +255,14 @@ def count_slices(path: Path) -> int:
     except ScanError:
         return 0
     return header.slice_count or header.shape[2]
+
+
+def _count_readable(path: Path) -> int:
+    """`count_slices`, and 0 where the disk refuses: said when the file is prepared."""
+    try:
+        return count_slices(path)
+    except OSError:
+        return 0
 
 
 def _checked(path: Path) -> Path:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw
 
+from medrec.data.duplicates import CONFIRMED
 from medrec.data.thumbnails import SIZE_PX
 
 if TYPE_CHECKING:
@@ -22,13 +23,14 @@ MOST_PAIRS = 60
 _ACROSS = 3
 _ENLARGED = 2
 _TEXT_PX = 18
-_GAP_PX = 8
+_GAP_PX = 16
+_BETWEEN_PX = 3
 
 
 def write_contact_sheet(
     path: Path, thumbnails: NDArray[np.uint8], pairs: Sequence[Near], names: Sequence[str]
 ) -> None:
-    """Draw up to 60 pairs, side by side, each with its rows and its correlation, as PNG.
+    """Draw up to 60 pairs, side by side, each with its rows, correlation and verdict, as PNG.
 
     Args:
         path: The file to write.
@@ -40,18 +42,21 @@ def write_contact_sheet(
         OSError: The folder can't be written.
     """
     side = SIZE_PX * _ENLARGED
-    width, height = 2 * side + _GAP_PX, side + _TEXT_PX + _GAP_PX
+    width, height = 2 * side + _BETWEEN_PX + _GAP_PX, side + _TEXT_PX + _GAP_PX
     shown = pairs[:MOST_PAIRS]
     rows = -(-len(shown) // _ACROSS)
-    sheet = Image.new("L", (_ACROSS * (width + _GAP_PX), max(1, rows) * height), color=255)
+    sheet = Image.new("L", (_ACROSS * width, max(1, rows) * height), color=255)
     pen = ImageDraw.Draw(sheet)
     for number, pair in enumerate(shown):
-        left, top = number % _ACROSS * (width + _GAP_PX), number // _ACROSS * height
-        text = f"rows {names[pair.first]} and {names[pair.second]}: {pair.correlation:.3f}"
+        left, top = number % _ACROSS * width, number // _ACROSS * height
+        verdict = "one picture" if pair.correlation >= CONFIRMED else "look"
+        rows_of_it = f"rows {names[pair.first]} and {names[pair.second]}"
+        text = f"{rows_of_it}: {pair.correlation:.3f}, {verdict}"
         pen.text((left + 2, top + 2), text, fill=0)
         for place, row in enumerate((pair.first, pair.second)):
             picture = Image.fromarray(np.ascontiguousarray(thumbnails[row, 0]))
-            sheet.paste(picture.resize((side, side)), (left + place * side, top + _TEXT_PX))
+            corner = (left + place * (side + _BETWEEN_PX), top + _TEXT_PX)
+            sheet.paste(picture.resize((side, side)), corner)
     part = path.with_name(f"{path.name}.part")
     sheet.save(part, format="PNG")
     part.replace(path)

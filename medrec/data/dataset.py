@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from medrec.data.cache import fill_memory
 from medrec.data.leakage import digest_of
+from medrec.data.named_slices import rows_by_slice
 from medrec.data.pictures import Pictures
 from medrec.data.preparing import Prepared
 from medrec.errors import ManifestError
@@ -159,7 +160,7 @@ class _Naming:
     def name(self, path: str, entry: PackEntry, references: Sequence[Reference]) -> None:
         """Take what the references of one file name, in the order of the pictures."""
         try:
-            named = _rows_by_slice(references, entry.slice_count)
+            named = rows_by_slice(references, entry.slice_count)
         except ValueError as error:
             self.problems[path] = str(error)
             return
@@ -168,29 +169,6 @@ class _Naming:
                 self.kept.append(named[number])
                 self.rows.append(entry.first + place)
         self.named += len(named)
-
-
-def _rows_by_slice(rows: Sequence[Reference], slice_count: int) -> dict[int, Reference]:
-    beyond = sorted(
-        {row.slice for row in rows if row.slice is not None and row.slice >= slice_count}
-    )
-    if beyond:
-        message = f"has {slice_count} slices, counted from 0; there is no slice {beyond[0]}"
-        raise ValueError(message)
-    named = {
-        number: _one_slice(row, number, slice_count)
-        for row in rows
-        if row.slice is None
-        for number in range(slice_count)
-    }
-    return named | {row.slice: row for row in rows if row.slice is not None}
-
-
-def _one_slice(row: Reference, number: int, slice_count: int) -> Reference:
-    if slice_count == 1:
-        return row
-    labels = {label: False if known is False else None for label, known in row.labels.items()}
-    return replace(row, slice=number, labels=labels)
 
 
 def to_targets(

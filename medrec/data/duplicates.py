@@ -12,7 +12,7 @@ from scipy.fft import dctn, irfft2, rfft2
 from medrec.data.thumbnails import AIR, SIZE_PX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -27,6 +27,7 @@ MOST_CANDIDATES = 40_000
 _HASHED_PX = 32
 _COEFFICIENTS = 8
 _PAIRS_AT_ONCE = 1 << 22
+_HASHED_AT_ONCE = 1 << 12
 _FEWEST_PX = SIZE_PX
 _FURTHEST_PX = SIZE_PX // 4
 _FLIPS = ((1, 1), (-1, 1), (1, -1), (-1, -1))
@@ -78,10 +79,9 @@ def find_near(
         digests: Of the pixels, where known: identical pairs are left out, they are found already.
     """
     codes = np.unique(np.array(patients, dtype=np.str_), return_inverse=True)[1]
-    candidates = sorted(_candidates(thumbnails, codes))
-    compared = candidates[:MOST_CANDIDATES]
+    compared, dropped = _likeliest(_candidates(thumbnails, codes))
     best: dict[tuple[int, int], float] = {}
-    for _, first, second, flip, frame in compared:
+    for _, first, second, flip, frame in compared.tolist():
         if digests and digests[first] == digests[second]:
             continue
         alike = aligned_correlation(
@@ -93,7 +93,7 @@ def find_near(
         confirmed=tuple(pair for pair in pairs if pair.correlation >= CONFIRMED),
         unconfirmed=tuple(p for p in pairs if WORTH_A_LOOK <= p.correlation < CONFIRMED),
         compared=len(compared),
-        dropped=len(candidates) - len(compared),
+        dropped=dropped,
     )
 
 
@@ -118,12 +118,31 @@ def _likeness(pair: Near) -> float:
     return -pair.correlation
 
 
+def _likeliest(blocks: Iterable[NDArray[np.intp]]) -> tuple[NDArray[np.intp], int]:
+    """Of candidates that come in blocks the most likely ones in order, and how many were dropped.
+
+    No more than twice as many as are compared are held, however many are alike.
+    """
+    kept, seen = np.empty((0, 5), dtype=np.intp), 0
+    for block in blocks:
+        seen += len(block)
+        kept = np.concatenate([kept, block])
+        if len(kept) > 2 * MOST_CANDIDATES:
+            kept = _in_order(kept)[:MOST_CANDIDATES]
+    compared = _in_order(kept)[:MOST_CANDIDATES]
+    return compared, seen - len(compared)
+
+
+def _in_order(candidates: NDArray[np.intp]) -> NDArray[np.intp]:
+    return candidates[np.lexsort(candidates.T[::-1])]
+
+
 def _candidates(
     thumbnails: NDArray[np.uint8], codes: NDArray[np.intp]
-) -> Iterator[tuple[int, int, int, int, int]]:
-    """Bits apart, first row, second row, flip and frame of each pair of strangers."""
+) -> Iterator[NDArray[np.intp]]:
+    """Pairs of strangers (M, 5): bits apart, first row, second row, flip and frame."""
     hashes = hash_pictures(thumbnails)
-    is_flat = thumbnails[:, 0].reshape(len(thumbnails), -1).max(axis=1) == 0
+    is_flat = np.array([not picture.any() for picture in thumbnails[:, 0]], dtype=np.bool_)
     count = len(thumbnails)
     at_once = max(1, _PAIRS_AT_ONCE // max(count, 1))
     for frame in range(hashes.shape[1]):
@@ -135,10 +154,9 @@ def _candidates(
                 left = above + start
                 is_pair = (left < right) & (codes[left] != codes[right])
                 is_pair &= ~(is_flat[left] | is_flat[right])
-                yield from (
-                    (int(apart[a, r]), int(a + start), int(r), flip, frame)
-                    for a, r in zip(above[is_pair], right[is_pair], strict=True)
-                )
+                bits = apart[above[is_pair], right[is_pair]].astype(np.intp)
+                pairs = (bits, left[is_pair], right[is_pair])
+                yield np.column_stack([*pairs, np.full_like(bits, flip), np.full_like(bits, frame)])
 
 
 def hash_pictures(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
@@ -147,6 +165,14 @@ def hash_pictures(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
     The signs of the 8 by 8 lowest cosine coefficients against their median. A mirror changes the
     sign of each odd coefficient, so that it needs no picture of its own.
     """
+    parts = [
+        _hash_some(thumbnails[start : start + _HASHED_AT_ONCE])
+        for start in range(0, len(thumbnails), _HASHED_AT_ONCE)
+    ]
+    return np.concatenate(parts) if parts else np.empty((0, 2, len(_FLIPS)), dtype=np.uint64)
+
+
+def _hash_some(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
     step = SIZE_PX // _HASHED_PX
     blocks = thumbnails.reshape(len(thumbnails), 2, _HASHED_PX, step, _HASHED_PX, step)
     small = blocks.mean(axis=(3, 5), dtype=np.float32)

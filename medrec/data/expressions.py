@@ -106,10 +106,20 @@ def parse_expression(text: str) -> Expression:
             raise ValueError(message)
         return Words(text.strip())
     column, sign, value = match["column"].strip(), match["sign"], match["value"].strip()
-    if sign == ":":
-        positive, slash, negative = value.partition("/")
-        return Values(column, _to_values(positive), _to_values(negative) if slash else None)
-    return Compared(column, sign, _to_number(value))
+    return parse_values(column, value) if sign == ":" else Compared(column, sign, _to_number(value))
+
+
+def parse_values(column: str, text: str) -> Values:
+    """Read `a,b` (positive values of a column), or `a,b/c,d` (positive, negative).
+
+    >>> parse_values("finding", "mass/none")("cyst") is None
+    True
+
+    Raises:
+        ValueError: No values.
+    """
+    positive, slash, negative = text.partition("/")
+    return Values(column, _to_values(positive), _to_values(negative) if slash else None)
 
 
 def _to_values(text: str) -> frozenset[str]:

@@ -1,91 +1,183 @@
-"""Archives as they come to manifests."""
+"""Images with a mask each to rows of a manifest."""
 
 from __future__ import annotations
 
-import csv
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from medrec.data.manifest import FIXED
+from medrec.data.attributes_of_patients import read_attributes
+from medrec.data.manifest import FIXED, wrong_label
+from medrec.data.mask_truth import MaskRule
+from medrec.data.scans import wrong_name
 from medrec.domain.finding import Label
 from medrec.domain.reference import Reference
 from medrec.errors import ManifestError, ScanError
+from medrec.io.discover import is_regular_file, to_source
 from medrec.io.loading import load_file, load_mask
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
     from medrec.domain.geometry import Geometry
-
-Cases = dict[str, dict[str, str]]
+    from medrec.domain.volume import Volume
 
 _SAME_GRID_MM = 1e-2
+_SLICES = MaskRule()
 
 
 def import_masks(
-    root: Path, *, images: str, mask: str, label: str = "tumor", cases: Path | None = None
+    root: Path,
+    *,
+    images: str,
+    mask: str,
+    rule: MaskRule = _SLICES,
+    cases: Path | None = None,
+    patient: Callable[[str], str] | None = None,
 ) -> list[Reference]:
-    """Make one row a slice of volumes that have a mask: positive where the mask is.
+    """Make rows of images that have a mask, one a slice or one a case.
 
-    The patient is the name of the image's folder. The slice axis follows the contract: the header's
-    own, else the thick axis, else the short one, else the last.
+    The slice axis of a volume follows the contract: the header's own, else the thick axis, else the
+    short one, else the last. A picture is one row without a slice.
 
     Args:
         root: Folder of the archive; paths of the rows are relative to it.
-        images: Glob below `root`, such as `*/flair.nii.gz`.
-        mask: Path of the mask, relative to the image's folder.
-        label: What the masks outline.
+        images: Glob below `root`, such as `*/flair.nii.gz`; masks that it finds too are left out.
+        mask: Path of the mask, relative to the image's folder; `{stem}` in it stands for the
+            image's name without its extension.
+        rule: What the masks outline, and what counts.
         cases: CSV with a `patient` column; its other columns become attributes of the rows.
+        patient: Tells the patient from an image's path; None takes the name of its folder.
 
     Raises:
-        ManifestError: No images, images without a mask, masks of another grid; all are listed.
+        ManifestError: No images, images without a mask, masks of another grid, pictures whose
+            patient nobody tells; all are listed.
     """
-    attributes = _read_cases(cases, reserved={*FIXED, label}) if cases else {}
-    paths = sorted(path for path in root.glob(images) if path.name != mask)
-    problems = [] if paths else [f"{images}: no image matches"]
+    root = Path(os.path.normpath(root))
+    problems = _wrong_options(images, rule)
+    pairs = [] if problems else _pairs(root, images, mask)
+    if not pairs and not problems:
+        problems.append(f"{images}: no image matches")
+    reserved = {*FIXED, rule.label}
+    attributes = read_attributes(cases, reserved=reserved, problems=problems) if cases else {}
+    reader = _Reader(root, rule, patient or (lambda path: PurePosixPath(path).parent.name))
     references: list[Reference] = []
-    for path in paths:
+    for image, outline in pairs:
         try:
-            references += _slices(root, path, path.parent / mask, label, attributes)
-        except (ScanError, ValueError) as error:
-            problems.append(f"{path.relative_to(root).as_posix()}: {error}")
+            references += reader.read(image, outline)
+        except (ScanError, ValueError, OSError) as error:
+            problems.append(f"{to_source(image.relative_to(root))}: {_said_by(error)}")
+    if patient is None and reader.is_one_folder:
+        problems.append(
+            "all pictures lie in one folder, and its name can't be the patient of each: tell "
+            "patients by a pattern of the path"
+        )
     if problems:
         raise ManifestError(str(root), problems)
-    return references
+    return [replace(row, attributes=attributes.get(row.patient, {})) for row in references]
 
 
-def _slices(
-    root: Path, image: Path, mask: Path, label: str, cases: Mapping[str, dict[str, str]]
-) -> list[Reference]:
-    """Rows of one volume.
+def _wrong_options(images: str, rule: MaskRule) -> list[str]:
+    pure = PurePosixPath(images)
+    leads_out = not pure.parts or pure.is_absolute() or ".." in pure.parts
+    problems = [f"{images!r}: wanted a glob below the folder, such as */image.nii.gz"]
+    wrong = wrong_label(rule.label)
+    return (problems if leads_out else []) + ([f"label {rule.label}: {wrong}"] if wrong else [])
 
-    Raises:
-        ValueError: No mask, or one of another grid.
-        ScanError: A file can't be read.
-    """
-    if not mask.is_file():
-        message = f"no {mask.name} beside it"
-        raise ValueError(message)
-    volume = load_file(image)
-    outlined, geometry = load_mask(mask)
-    if outlined.shape != volume.voxels.shape[1:] or not _same_grid(volume.geometry, geometry):
-        message = f"the grid of {mask.name} is another: shape {outlined.shape}, or its affine"
-        raise ValueError(message)
-    across = tuple(axis for axis in range(3) if axis != volume.slice_axis)
-    patient = image.parent.name
-    return [
-        Reference(
-            path=image.relative_to(root).as_posix(),
-            patient=patient,
-            slice=number,
-            labels={Label(label): bool(positive)},
-            mask=mask.relative_to(root).as_posix(),
-            attributes=cases.get(patient, {}),
+
+def _pairs(root: Path, images: str, mask: str) -> list[tuple[Path, Path]]:
+    """Each image and where its mask must be; a file that is the mask of another is no image."""
+    found = sorted(path for path in root.glob(images) if path.name != mask and not path.is_dir())
+    outlines = {path: _mask_of(path, mask) for path in found}
+    masks = {outline for path, outline in outlines.items() if outline != path}
+    return [(path, outline) for path, outline in outlines.items() if path not in masks]
+
+
+def _mask_of(image: Path, mask: str) -> Path:
+    stem = image.name.removesuffix(".gz")
+    name = mask.replace("{stem}", stem.rpartition(".")[0] or stem)
+    return Path(os.path.normpath(image.parent / name))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Read images with their masks; `pictures` are those that are no volumes."""
+
+    root: Path
+    rule: MaskRule
+    patient: Callable[[str], str]
+    pictures: list[Path] = field(default_factory=list)
+
+    @property
+    def is_one_folder(self) -> bool:
+        """Whether several pictures, and they alone, lie in one folder."""
+        return len(self.pictures) > 1 and len({path.parent for path in self.pictures}) == 1
+
+    def read(self, image: Path, mask: Path) -> list[Reference]:
+        """Rows of one image.
+
+        Raises:
+            ValueError: No mask, one of another grid, a name that no manifest can hold, no patient.
+            ScanError: A file can't be read.
+            OSError: The mask can't be looked at.
+        """
+        self._check(image, mask)
+        volume = load_file(image)
+        outlined, geometry = load_mask(mask)
+        _check_grid(volume, outlined, geometry)
+        if volume.geometry is None:
+            self.pictures.append(image)
+        path = image.relative_to(self.root).as_posix()
+        row = Reference(
+            path=path,
+            patient=self.patient(path),
+            labels={},
+            mask=mask.relative_to(self.root).as_posix(),
         )
-        for number, positive in enumerate(np.atleast_1d(outlined.any(axis=across)))
-    ]
+        label = Label(self.rule.label)
+        slices = self.rule.truths(outlined, slice_axis=volume.slice_axis)
+        if self.rule.per == "case" or volume.geometry is None:
+            return [replace(row, labels={label: self.rule.of_case(slices)})]
+        return [
+            replace(row, slice=number, labels={label: truth}) for number, truth in enumerate(slices)
+        ]
+
+    def _check(self, image: Path, mask: Path) -> None:
+        below = image.relative_to(self.root)
+        if wrong := wrong_name(os.fsencode(below), to_source(below)):
+            raise ValueError(wrong)
+        if not mask.is_relative_to(self.root):
+            message = "its mask would lie outside the archive's folder"
+            raise ValueError(message)
+        if not mask.exists():
+            message = f"no mask: {to_source(mask.relative_to(self.root))} is not there"
+            raise ValueError(message)
+        if not is_regular_file(mask):
+            message = (
+                f"its mask {mask.name} is a link, or no regular file: put the file itself here"
+            )
+            raise ValueError(message)
+
+
+def _check_grid(volume: Volume, outlined: NDArray[np.bool_], geometry: Geometry | None) -> None:
+    image, mask = volume.voxels.shape[1:], outlined.shape
+    if image != mask:
+        message = f"its mask has another size: {_size(mask)}, the image {_size(image)}"
+        raise ValueError(message)
+    if not _same_grid(volume.geometry, geometry):
+        message = f"its mask has the same size, {_size(mask)}, but lies elsewhere: another affine"
+        raise ValueError(message)
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    """The size of a grid (columns first, as stored), without the one slice of a picture."""
+    sides = shape[:2] if shape[2:] == (1,) else shape
+    return " x ".join(str(side) for side in sides)
 
 
 def _same_grid(image: Geometry | None, mask: Geometry | None) -> bool:
@@ -94,18 +186,6 @@ def _same_grid(image: Geometry | None, mask: Geometry | None) -> bool:
     return np.allclose(image.affine_lps, mask.affine_lps, atol=_SAME_GRID_MM)
 
 
-def _read_cases(path: Path, *, reserved: set[str]) -> Cases:
-    """Attributes by patient; columns whose names mean something else in a manifest are left out."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ManifestError(str(path), [f"can't be read as CSV: {error}"]) from error
-    if rows and "patient" not in rows[0]:
-        raise ManifestError(str(path), ["column patient: missing, but required"])
-    return {
-        row["patient"]: {
-            name: value for name, value in row.items() if name not in reserved and value
-        }
-        for row in rows
-    }
+def _said_by(error: Exception) -> str:
+    """The message of an OSError holds the path."""
+    return (error.strerror or "can't be read") if isinstance(error, OSError) else str(error)

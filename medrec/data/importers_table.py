@@ -6,10 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from medrec.data.expressions import Expression, Words, parse_expression
-from medrec.data.manifest import FIXED
+from medrec.data.columns import ToldByColumns
 from medrec.data.table import read_table
-from medrec.domain.finding import Label
 from medrec.domain.reference import Reference, Split
 from medrec.errors import ManifestError
 
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from medrec.data.table import Row, Table
+    from medrec.data.table import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +51,12 @@ def import_table(
     """
     read = read_table(table, delimiters=",;\t")
     problems: list[str] = []
-    parser = _Parser.of(mapping, problems)
-    problems += _absent_columns(read, mapping, parser)
+    told = ToldByColumns.of(mapping.labels, mapping.attributes, problems)
+    places = [mapping.path, mapping.patient, mapping.mask, mapping.split]
+    problems += told.absent(read.columns, others=[name for name in places if name is not None])
     if problems:
         raise ManifestError(str(table), problems)
-    reader = _LineReader(mapping, parser, root, to_names(same_patient), problems)
+    reader = _LineReader(mapping, told, root, to_names(same_patient), problems)
     references = [reader.read(row) for row in read.rows]
     problems += read.uneven
     problems += unknown_names(same_patient, {row.cells[mapping.patient] for row in read.rows})
@@ -96,49 +95,11 @@ def outside(path: str) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Parser:
-    """The expressions of a mapping."""
-
-    labels: Mapping[str, Expression]
-    attributes: Mapping[str, Expression]
-
-    @classmethod
-    def of(cls, mapping: ColumnMapping, problems: list[str]) -> _Parser:
-        """Parse them, noting what is wrong in `problems`."""
-
-        def parsed(kind: str, texts: Mapping[str, str]) -> dict[str, Expression]:
-            found: dict[str, Expression] = {}
-            for name, text in texts.items():
-                if name in FIXED:
-                    problems.append(f"{kind} {name}: means something else in a manifest; rename it")
-                try:
-                    found[name] = parse_expression(text)
-                except ValueError as error:
-                    problems.append(f"{kind} {name}: {error}")
-            return found
-
-        twice = sorted(set(mapping.labels) & set(mapping.attributes))
-        problems += [f"attribute {name}: is a label already; rename it" for name in twice]
-        return cls(parsed("label", mapping.labels), parsed("attribute", mapping.attributes))
-
-
-def _absent_columns(read: Table, mapping: ColumnMapping, parser: _Parser) -> list[str]:
-    expressions = [*parser.labels.values(), *parser.attributes.values()]
-    asked = [mapping.path, mapping.patient, mapping.mask, mapping.split]
-    wanted = dict.fromkeys([*asked, *(expression.column for expression in expressions)])
-    there = ", ".join(read.columns)
-    absent = [f"column {name}: missing; there are {there}" for name in wanted if name not in
-              {None, *read.columns}]  # fmt: skip
-    repeated = sorted({name for name in read.columns if read.columns.count(name) > 1})
-    return absent + [f"column {name}: named twice" for name in repeated if name in wanted]
-
-
-@dataclass(frozen=True, slots=True)
 class _LineReader:
     """Read lines, noting all that is wrong with them in `problems`."""
 
     mapping: ColumnMapping
-    parser: _Parser
+    told: ToldByColumns
     root: Path
     names: Mapping[str, str]
     problems: list[str]
@@ -157,16 +118,10 @@ class _LineReader:
         return Reference(
             path=path,
             patient=self.names.get(patient, patient),
-            labels={
-                Label(name): self._truth(row, asked) for name, asked in self.parser.labels.items()
-            },
+            labels=self.told.truths(row, self.problems),
             split=self._split(row),
             mask=self._file(row, mask) if mask and row.cells[mask] else None,
-            attributes={
-                name: value
-                for name, asked in self.parser.attributes.items()
-                if (value := self._attribute(row, asked))
-            },
+            attributes=self.told.attributes(row, self.problems),
         )
 
     def _file(self, row: Row, column: str) -> str:
@@ -179,19 +134,6 @@ class _LineReader:
         elif not _exists(self.root, path):
             self.problems.append(f"{where}: {path!r} is not below the archive's folder")
         return path
-
-    def _truth(self, row: Row, asked: Expression) -> bool | None:
-        try:
-            return asked(row.cells[asked.column])
-        except ValueError as error:
-            self.problems.append(f"line {row.line}, column {asked.column}: {error}")
-            return None
-
-    def _attribute(self, row: Row, asked: Expression) -> str:
-        """The cell itself, or yes and no: 1 and 0 would make a label of it in a manifest."""
-        if isinstance(asked, Words):
-            return row.cells[asked.column]
-        return {True: "yes", False: "no", None: ""}[self._truth(row, asked)]
 
     def _split(self, row: Row) -> Split | None:
         value = row.cells[self.mapping.split].casefold() if self.mapping.split else ""

@@ -10,7 +10,7 @@ from medrec.data.table import read_table
 from medrec.domain.finding import Label
 from medrec.domain.reference import Reference, Split
 from medrec.errors import ManifestError
-from medrec.io.tables import write_rows
+from medrec.io.tables import guard_text, write_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +23,19 @@ OPTIONAL = ("case", "slice", "split", "unit", "mask", "boxes", "acquired")
 FIXED = REQUIRED + OPTIONAL
 
 _TRUTHS: Mapping[str, bool | None] = {"1": True, "0": False, "": None}
+
+
+def wrong_label(name: str) -> str | None:
+    """What keeps a manifest from having a label (or an attribute) of this name, if anything.
+
+    >>> wrong_label("mask")
+    'means something else in a manifest'
+    """
+    if name in FIXED:
+        return "means something else in a manifest"
+    if not name.isprintable() or name != name.strip() or name != guard_text(name) or not name:
+        return "is no name of a column (control characters, blanks at an end, or = + - @ first)"
+    return None
 
 
 def read_manifest(path: Path, *, labels: Sequence[str] | None = None) -> list[Reference]:

@@ -59,6 +59,11 @@ class PackFormat:
         return hashlib.sha256(self.text.encode()).hexdigest()[:32]
 
     @property
+    def holds_boxes(self) -> bool:
+        """Whether an item is a whole volume, so that a file gives one, whatever its slices."""
+        return len(self.shape) > len(("channel", "height", "width"))
+
+    @property
     def item_bytes(self) -> int:
         """Bytes of one item."""
         return prod(self.shape) * np.dtype(self.dtype).itemsize

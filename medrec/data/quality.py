@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,6 @@ Grid = tuple[tuple[int, int, int], "Geometry | None"]
 SAME_GRID_MM = 1e-2
 
 _SHOWN = 20
-_KEPT_FREE = 1 << 28
 
 
 def find_data_problems(
@@ -37,10 +35,14 @@ def find_data_problems(
     """
     return [
         *_missing(references, root),
-        *_other_grids(references, root),
-        *_one_class(references, labels),
+        *find_faults(references, root=root, labels=labels),
         *_torn(references),
     ]
+
+
+def find_faults(references: Sequence[Reference], *, root: Path, labels: Sequence[str]) -> list[str]:
+    """Of the same, masks on another grid and labels of one class alone."""
+    return [*_other_grids(references, root), *_one_class(references, labels)]
 
 
 def read_sizes(references: Sequence[Reference], root: Path) -> dict[str, tuple[int, int, int]]:
@@ -49,28 +51,13 @@ def read_sizes(references: Sequence[Reference], root: Path) -> dict[str, tuple[i
     return {path: grid[0] for path, grid in grids.items() if grid}
 
 
-def disk_problem(folder: Path, bytes_needed: int) -> str | None:
-    """What to say if a folder's disk can't hold so many bytes and 256 MiB besides; None if it can.
-
-    The folder need not exist yet.
-    """
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    free = shutil.disk_usage(there).free
-    if free >= bytes_needed + _KEPT_FREE:
-        return None
-    return (
-        f"{folder}: {_gibibytes(bytes_needed)} are needed and {_gibibytes(free)} are free: make "
-        "room, name a folder on another disk, or choose smaller pictures (preprocess.size_px)"
-    )
-
-
 def _missing(references: Sequence[Reference], root: Path) -> Iterator[str]:
     for what in ("path", "mask"):
         rows: dict[str, list[int]] = defaultdict(list)
         for number, row in enumerate(references):
             if path := getattr(row, what):
                 rows[path].append(number)
-        lost = {path: found for path, found in rows.items() if not _exists(root / path)}
+        lost = {path: found for path, found in rows.items() if not is_there(root / path)}
         if lost:
             named = _say_rows([found[0] for found in lost.values()])
             yield (
@@ -79,7 +66,8 @@ def _missing(references: Sequence[Reference], root: Path) -> Iterator[str]:
             )
 
 
-def _exists(path: Path) -> bool:
+def is_there(path: Path) -> bool:
+    """Whether a path that somebody wrote leads to anything."""
     try:
         return path.exists()
     except (OSError, ValueError):  # a name too long, or with a zero byte
@@ -106,7 +94,7 @@ def _other_grids(references: Sequence[Reference], root: Path) -> Iterator[str]:
 def _grid_of(path: Path) -> Grid | None:
     """Shape and place of a file; None where there is none, or where its header can't be used."""
     try:
-        return read_grid(path) if _exists(path) else None
+        return read_grid(path) if is_there(path) else None
     except ScanError:
         return None
 
@@ -153,7 +141,3 @@ def _torn(references: Sequence[Reference]) -> Iterator[str]:
 def _say_rows(numbers: Sequence[int]) -> str:
     more = f" and {len(numbers) - _SHOWN} more" if len(numbers) > _SHOWN else ""
     return "rows " + ", ".join(str(number + 1) for number in numbers[:_SHOWN]) + more
-
-
-def _gibibytes(count: int) -> str:
-    return f"{count / 2**30:.1f} GiB"

@@ -93,9 +93,10 @@ def plan_splits(
         DataSplitError: Too few patients, or rows of which only some have a `split`.
     """
     patients = _by_patient(references)
-    given = _given_splits(patients)
-    if given is not None:
-        return _keep(given, mode=mode_of(references), folds=folds, seed=seed)
+    given, problems = _given_splits(patients)
+    if given or problems:
+        mode = mode_of(references)
+        return _keep(given, problems=problems, mode=mode, folds=folds, seed=seed)
     mode = mode_of(references)
     count = len(patients)
     fraction = max(test_fraction, FEWEST_TESTED / count) if count else 1.0
@@ -274,31 +275,43 @@ def _by_patient(references: Sequence[Reference]) -> dict[str, list[Reference]]:
     return dict(patients)
 
 
-def _given_splits(patients: Mapping[str, Sequence[Reference]]) -> dict[str, Split] | None:
+def _given_splits(
+    patients: Mapping[str, Sequence[Reference]],
+) -> tuple[dict[str, Split], list[str]]:
+    """The split that the rows write down for each patient, and which are unclear; nothing if none.
+
+    A patient of several splits counts for the first: so few may be too few all the same.
+    """
     found = {name: {row.split for row in rows} for name, rows in patients.items()}
-    if all(splits == {None} for splits in found.values()):
-        return None
+    known = {name: [one for one in splits if one] for name, splits in found.items()}
+    given = {name: min(splits) for name, splits in known.items() if splits}
     torn = sum(1 for splits in found.values() if len(splits) > 1)
+    absent = len(patients) - len(given)
+    problems = []
     if torn:
-        message = f"{torn} patients have rows in several splits: a patient belongs to one alone"
-        raise DataSplitError(message)
-    absent = sum(1 for splits in found.values() if None in splits)
-    if absent:
-        message = f"{absent} patients have no split, though others have: give all a split, or none"
-        raise DataSplitError(message)
-    return {name: split for name, splits in found.items() for split in splits if split}
+        problems.append(
+            f"{torn} patients have rows in several splits: a patient belongs to one alone"
+        )
+    if given and absent:
+        problems.append(
+            f"{absent} patients have no split, though others have: give all a split, or none"
+        )
+    return given, problems
 
 
-def _keep(given: Mapping[str, Split], *, mode: Mode, folds: int, seed: int) -> SplitPlan:
+def _keep(
+    given: Mapping[str, Split], *, problems: list[str], mode: Mode, folds: int, seed: int
+) -> SplitPlan:
     """Keep the user's splits; of few patients only the test is kept, and the rest cross-fitted.
 
     The same where many patients come without a group to tune or to calibrate on.
 
     Raises:
-        DataSplitError: Nobody trains, too few are tested, or fewer than one patient a fold.
+        DataSplitError: What `problems` holds already; nobody trains, too few are tested, or fewer
+            than one patient a fold.
     """
     tested = sum(split is Split.TEST for split in given.values())
-    problems = []
+    problems = list(problems)
     if Split.TRAIN not in given.values():
         problems.append("no patient has the split train")
     if tested < FEWEST_TESTED:

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from torch.utils.data import Dataset
 
+from medrec.data.cache import fill_memory
 from medrec.data.dataset import to_targets
 from medrec.data.leakage import digest_of
-from medrec.errors import ManifestError, ScanError
+from medrec.data.preparing import Prepared
+from medrec.errors import ManifestError
 from medrec.io.loading import load_file
 from medrec.preprocess.augment_volumes import sample_slices
 from medrec.preprocess.pipeline import ModelInput
+from medrec.preprocess.volumes import VolumePreprocessor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from medrec.data.cache import PictureCache
+    from medrec.data.pictures import Pictures
     from medrec.domain.finding import Label
     from medrec.domain.reference import Reference
     from medrec.domain.volume import Volume
@@ -28,17 +34,47 @@ if TYPE_CHECKING:
 
     Prepare = Callable[[Volume], ModelInput | VolumeInput]
 
+_FLAT = "holds one slice; a classifier of volumes needs stacks"
+
+
+@dataclass(frozen=True, eq=False)
+class Stacks:
+    """Volumes by row, each some pictures in sequence; read where one is asked for.
+
+    `spans` says which of `pictures` make each volume. `are_boxes`: a volume is one picture, a box
+    of voxels (1, D, H, W); else it is a stack (N, 1, size, size). They come as `Pictures` do.
+    """
+
+    pictures: Pictures
+    spans: tuple[range, ...]
+    are_boxes: bool
+
+    def __len__(self) -> int:
+        return len(self.spans)
+
+    def __getitem__(self, row: int) -> torch.Tensor:
+        span = self.spans[row]
+        return self.pictures[span.start if self.are_boxes else slice(span.start, span.stop)]
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        return (self[row] for row in range(len(self)))
+
+    def subset(self, rows: Sequence[int]) -> Stacks:
+        """The same pictures, fewer volumes: no pixels are copied."""
+        return replace(self, spans=tuple(self.spans[row] for row in rows))
+
 
 @dataclass(frozen=True, eq=False)
 class VolumeDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     """Prepared volumes with what is known of them; the interface is that of SliceDataset.
 
-    `items` are float16: stacks (N, 1, size, size) whose N differ, or boxes (1, D, H, W) of one
-    size. `targets` is (V, K) float32, 1, 0 or NaN where unknown. `references` says what each volume
-    is. `slices` is how many evenly spaced slices of a stack come, None for all.
+    `items` are float16, or float32 where the cache holds bytes: stacks (N, 1, size, size) whose N
+    differ, or boxes (1, D, H, W) of one size. `targets` is (V, K) float32, 1, 0 or NaN where
+    unknown. `references` says what each volume is. `slices` is how many evenly spaced slices of a
+    stack come, None for all.
     """
 
-    items: tuple[torch.Tensor, ...]
+    items: Stacks
     targets: torch.Tensor
     references: tuple[Reference, ...]
     labels: tuple[Label, ...]
@@ -59,7 +95,7 @@ class VolumeDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         chosen = torch.as_tensor(list(rows), dtype=torch.long)
         return replace(
             self,
-            items=tuple(self.items[row] for row in rows),
+            items=self.items.subset(rows),
             targets=self.targets[chosen],
             references=tuple(self.references[row] for row in rows),
         )
@@ -91,43 +127,67 @@ def prepare_volumes(
     prepare: Prepare,
     labels: Sequence[Label],
     rules: Rules | None = None,
+    cache: PictureCache | None = None,
 ) -> VolumeDataset:
     """Load and prepare each volume that the references name.
 
     Its labels are those of its row without `slice`. Where that says nothing of a label, slices do:
-    one positive makes the volume positive, all of them negative make it negative.
+    one positive makes the volume positive, all of them negative make it negative. Prepared volumes
+    are kept in `cache`, and taken from it if they are there; in memory without it.
 
     Raises:
         ManifestError: Files that can't be read or prepared, or that hold a single slice; all are
             listed.
+        OutputError: The cache's disk is too small, or can't be written.
     """
     by_path: dict[str, list[Reference]] = defaultdict(list)
     for reference in references:
         by_path[reference.path].append(reference)
-    items: list[torch.Tensor] = []
-    kept: list[Reference] = []
-    problems: list[str] = []
-    for path, rows in by_path.items():
-        try:
-            volume = load_file(root / path, rules=rules)
-            prepared = prepare(volume)
-        except ScanError as error:
-            problems.append(f"{path}: {error}")
-            continue
-        if volume.slice_count == 1:
-            problems.append(f"{path}: holds one slice; a classifier of volumes needs stacks")
-            continue
-        seen = prepared.images if isinstance(prepared, ModelInput) else prepared.voxels
-        items.append(seen.half())
-        kept.append(exam_of(rows, labels))
+
+    load = partial(_load, root, prepare, rules)
+    if cache is None:
+        filled = fill_memory(by_path, load=load)
+    else:
+        filled = cache.fill(by_path, root=root, load=load)
+    flat = {path for path, entry in filled.entries.items() if entry.slice_count == 1}
+    problems = dict(filled.problems) | dict.fromkeys(flat, _FLAT)
     if problems:
-        raise ManifestError(str(root), problems)
+        raise ManifestError(
+            str(root), [f"{path}: {problems[path]}" for path in by_path if path in problems]
+        )
+    entries = [filled.entries[path] for path in by_path]
+    kept = [exam_of(rows, labels) for rows in by_path.values()]
     return VolumeDataset(
-        items=tuple(items),
+        items=Stacks(
+            pictures=filled.pictures([n for one in entries for n in range(one.first, one.end)]),
+            spans=tuple(_spans([len(one.slices) for one in entries])),
+            are_boxes=isinstance(prepare, VolumePreprocessor),
+        ),
         targets=to_targets((row.labels for row in kept), labels),
         references=tuple(kept),
         labels=tuple(labels),
     )
+
+
+def _load(root: Path, prepare: Prepare, rules: Rules | None, path: str) -> Prepared:
+    """Prepare one file; a box of voxels is one picture.
+
+    Raises:
+        ScanError: The file can't be read or prepared.
+    """
+    volume = load_file(root / path, rules=rules)
+    result = prepare(volume)
+    if isinstance(result, ModelInput):
+        return Prepared(result.images, result.slices, volume.slice_count)
+    return Prepared(result.voxels[None], (0,), volume.slice_count)
+
+
+def _spans(lengths: Iterable[int]) -> Iterator[range]:
+    """Where each of some runs lies that stand one behind the other."""
+    first = 0
+    for length in lengths:
+        yield range(first, first + length)
+        first += length
 
 
 def exam_of(rows: Sequence[Reference], labels: Iterable[Label]) -> Reference:

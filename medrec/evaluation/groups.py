@@ -8,6 +8,7 @@ import numpy as np
 
 from medrec.domain.finding import Finding
 from medrec.evaluation.intervals import bootstrap_units
+from medrec.evaluation.reliability import measure_ece, reliability_curve
 from medrec.evaluation.result import GroupResult
 from medrec.evaluation.samples import Samples
 from medrec.evaluation.truth import exam_truth
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from medrec.evaluation.estimate import Estimate
     from medrec.evaluation.intervals import Statistic
     from medrec.evaluation.join import JoinedCase
+    from medrec.evaluation.reliability import ReliabilityBin
     from medrec.evaluation.samples import IntArray
     from medrec.evaluation.settings import EvaluationSettings
 
@@ -43,12 +45,16 @@ def measure_group(
             rng = np.random.default_rng(settings.seed)
             rounds = settings.bootstrap_rounds
             estimates[name] = bootstrap_units(samples, statistic, rounds=rounds, rng=rng)
+    top = _of_likeliest(known, truth, labels)
+    if top is not None:
+        estimates |= _calibration(top, settings)
     return GroupResult(
         labels=tuple(labels),
         n=len(known),
         patients=len({case.unit for case, _ in known}),
         unknown=len(scored) - len(known),
         confusion=tuple(tuple(map(int, row)) for row in confusion),
+        top_reliability=_reliability(top, settings) if top is not None else (),
         **estimates,
     )
 
@@ -72,6 +78,37 @@ def _probabilities(cases: Sequence[JoinedCase], labels: Sequence[Label]) -> Floa
     if not all(isinstance(found, Finding) for row in findings for found in row):
         return None
     return np.array([[f.probability for f in row if isinstance(f, Finding)] for row in findings])
+
+
+def _of_likeliest(
+    known: Sequence[tuple[JoinedCase, int]], truth: IntArray, labels: Sequence[Label]
+) -> Samples | None:
+    """Exams whose truth is whether their likeliest class is right, with its probability."""
+    probability = _probabilities([case for case, _ in known], labels) if known else None
+    if probability is None:
+        return None
+    is_right = probability.argmax(axis=1) == truth
+    units = [case.unit for case, _ in known]
+    return Samples.from_logits(is_right, np.zeros(len(known)), units).with_probability(
+        probability.max(axis=1)
+    )
+
+
+def _calibration(top: Samples, settings: EvaluationSettings) -> dict[str, Estimate | None]:
+    measured = measure_ece(
+        top,
+        rounds=settings.bootstrap_rounds,
+        draws=settings.calibrated_draws,
+        rng=np.random.default_rng(settings.seed),
+        bins=settings.ece_bins,
+    )
+    return {"top_ece": measured.ece, "top_ece_if_calibrated": measured.if_calibrated}
+
+
+def _reliability(top: Samples, settings: EvaluationSettings) -> tuple[ReliabilityBin, ...]:
+    rng = np.random.default_rng(settings.seed)
+    rounds = settings.bootstrap_rounds
+    return reliability_curve(top, bins=settings.ece_bins, rounds=rounds, rng=rng)
 
 
 def _statistics(

@@ -107,7 +107,9 @@ class GroupResult:
     `n` counts those of known class, `unknown` the others. `confusion` (C, C) counts exams by their
     class (row) and by the one with the highest logit (column), in the order of `labels`. A figure
     is None where it can't be had: `log_loss` without probabilities, `balanced_accuracy` (the mean
-    of the classes' sensitivities) where a class has no exam.
+    of the classes' sensitivities) where a class has no exam. `top_ece` is the calibration error of
+    the likeliest class's probability, held against how often that class is the true one, and
+    `top_reliability` its bins (Guo et al., ICML 2017).
     """
 
     labels: tuple[Label, ...]
@@ -118,6 +120,9 @@ class GroupResult:
     accuracy: Estimate | None = None
     balanced_accuracy: Estimate | None = None
     log_loss: Estimate | None = None
+    top_ece: Estimate | None = None
+    top_ece_if_calibrated: Estimate | None = None
+    top_reliability: tuple[ReliabilityBin, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,6 +252,8 @@ def _group(result: GroupResult) -> dict[str, object]:
         "accuracy": result.accuracy,
         "balanced_accuracy": result.balanced_accuracy,
         "log_loss": result.log_loss,
+        "top_ece": result.top_ece,
+        "top_ece_if_calibrated": result.top_ece_if_calibrated,
     }
     return {
         "labels": [str(label) for label in result.labels],

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 from medrec.domain.series import FileRecord
 from medrec.io.child_process import child_command, child_environment
+from medrec.io.cores import count_cores
 from medrec.io.header_child import answer_of, question_for
 from medrec.io.header_rows import read_rows_of
 
@@ -140,6 +141,4 @@ def _spare_cores() -> int:
     """Cores beside the one that this process uses; none where pipes can't be watched."""
     if os.name != "posix" or not sys.executable:
         return 0
-    is_bound = hasattr(os, "sched_getaffinity")
-    cores = len(os.sched_getaffinity(0)) if is_bound else os.cpu_count() or 1
-    return min(cores - 1, _MOST_READERS)
+    return min(count_cores() - 1, _MOST_READERS)

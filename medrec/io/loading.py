@@ -28,11 +28,14 @@ if TYPE_CHECKING:
     from medrec.domain.geometry import Geometry
     from medrec.domain.series import ScanIndex
     from medrec.domain.volume import Volume
+    from medrec.io.decoding_worker import DecodingWorker
     from medrec.io.selection import Rules
 
 
-def load_volume(series: Series) -> Volume:
+def load_volume(series: Series, *, worker: DecodingWorker | None = None) -> Volume:
     """Decode a series, in a process of its own; `Volume.notes` repeats its headers', each once.
+
+    `worker` has it done; None is the one that all of this program share.
 
     Raises:
         RefusedScanError: The pixels can't be decoded, the decoder ended on them
@@ -43,15 +46,18 @@ def load_volume(series: Series) -> Volume:
     """
     check_unchanged(series)  # what has become a pipe must not be opened: it would never end
     try:
-        return shared_worker().load(series)
+        return (worker or shared_worker()).load(series)
     finally:
         check_unchanged(series)  # what came of a file that changed, volume or refusal, says nothing
 
 
-def load_file(path: Path, *, rules: Rules | None = None) -> Volume:
+def load_file(
+    path: Path, *, rules: Rules | None = None, worker: DecodingWorker | None = None
+) -> Volume:
     """Decode one NIfTI, PNG, JPEG or DICOM file, or a folder of one DICOM series.
 
-    Where a folder holds several series, `rules` say which one is meant.
+    Where a folder holds several series, `rules` say which one is meant. `worker` has it done; None
+    is the one that all of this program share.
 
     Raises:
         ScanError: What a file of it is refused for; a folder in which not one series
@@ -59,8 +65,9 @@ def load_file(path: Path, *, rules: Rules | None = None) -> Volume:
     """
     if path.is_dir():
         with open_index(path, patient_key=PatientKey) as index:
-            return load_volume(_only_series(index, rules))
-    return load_volume(Series((read_header(FoundFile(path=path, source=path.name)),)))
+            return load_volume(_only_series(index, rules), worker=worker)
+    series = Series((read_header(FoundFile(path=path, source=path.name)),))
+    return load_volume(series, worker=worker)
 
 
 def load_mask(path: Path) -> tuple[NDArray[np.bool_], Geometry | None]:

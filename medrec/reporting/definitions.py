@@ -76,6 +76,41 @@ FIGURES: Final[dict[str, Definition]] = {
     ),
 }
 
+GROUP_FIGURES: Final[dict[str, Definition]] = {
+    "accuracy": Definition(
+        "Accuracy",
+        "The share of exams whose likeliest class is the true one; it rests on the mix of classes.",
+        "1 is perfect; compare with the share of the most frequent class",
+        "medrec's evaluation.json",
+    ),
+    "balanced_accuracy": Definition(
+        "Balanced accuracy",
+        "The mean over the classes of the share of their exams that were given to them.",
+        "1 is perfect, 1 / number of classes is chance",
+        "Brodersen et al. 2010",
+    ),
+    "log_loss": Definition(
+        "Log-loss over all classes",
+        "The mean of -log of the probability that the true class got.",
+        "0 is perfect; log of the number of classes says nothing",
+        "Good 1952",
+    ),
+    "top_ece": Definition(
+        "Calibration error of the likeliest class",
+        "The expected calibration error of the highest probability, held against how often that "
+        "class is the true one.",
+        "0 is perfect; compare with the next line",
+        "Guo et al. 2017",
+    ),
+    "top_ece_if_calibrated": Definition(
+        "The same if perfectly calibrated",
+        "What that error stays below, in 95 of 100 draws, on so many exams if every probability "
+        "were exact.",
+        "a yardstick",
+        "Vaicenavicius et al. 2019 (consistency resampling)",
+    ),
+}
+
 SHARES: Final[dict[str, str]] = {
     "sensitivity": "Sensitivity: the share of positives that are flagged.",
     "specificity": "Specificity: the share of negatives that are cleared.",

@@ -115,7 +115,9 @@ def _steps(curve: Curve) -> tuple[FloatArray, FloatArray]:
     return np.column_stack([before, curve.x]).ravel(), np.repeat(curve.y, 2)
 
 
-def reliability_chart(bins: Sequence[ReliabilityBin]) -> Chart:
+def reliability_chart(
+    bins: Sequence[ReliabilityBin], *, observed: str = "observed share of positives"
+) -> Chart:
     """What was said against how often it was so, with the interval of each bin."""
     frame = Frame(*_SIDE, _UNIT, _UNIT)
     rules = tuple(
@@ -142,9 +144,9 @@ def reliability_chart(bins: Sequence[ReliabilityBin]) -> Chart:
     )
     return Chart(
         frame=frame,
-        title="Reliability diagram: observed share of positives against mean probability",
+        title=f"Reliability diagram: {observed} against mean probability",
         x_label="mean probability in the bin",
-        y_label="observed share of positives",
+        y_label=observed,
         x_ticks=share_ticks(frame, axis="x"),
         y_ticks=share_ticks(frame, axis="y"),
         paths=(Path(frame.points(_UNIT, _UNIT), "chance"),),

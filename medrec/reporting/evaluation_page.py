@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from medrec.domain.finding import CaseStatus, Finding
 from medrec.evaluation.result import Outcome
 from medrec.reporting.definitions import FIGURES
+from medrec.reporting.evaluation_groups import GroupView, to_group_view
 from medrec.reporting.evaluation_view import (
     FigureRow,
     LevelView,
@@ -23,7 +24,7 @@ from medrec.reporting.explanations import REASONS
 from medrec.reporting.render import format_number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from medrec.domain.finding import Label, RawFinding
     from medrec.evaluation.estimate import Estimate
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         EvaluationProvenance,
         EvaluationResult,
         Flow,
+        GroupResult,
         LabelResult,
         LevelResult,
         Stratum,
@@ -115,6 +117,7 @@ class EvaluationPage:
     """Everything that the evaluation page shows."""
 
     labels: tuple[LabelView, ...]
+    groups: tuple[GroupView, ...]
     headline: tuple[tuple[str, Estimate], ...]
     flow: FlowView
     notes: tuple[str, ...]
@@ -128,9 +131,9 @@ class EvaluationPage:
     @property
     def plates(self) -> tuple[Plate, ...]:
         """All charts, for their tables."""
-        return tuple(
-            plate for label in self.labels for level in label.levels for plate in level.plates
-        )
+        of_labels = (level.plates for label in self.labels for level in label.levels)
+        of_groups = (group.plates for group in self.groups)
+        return tuple(plate for plates in (*of_groups, *of_labels) for plate in plates)
 
 
 def to_page(result: EvaluationResult) -> EvaluationPage:
@@ -142,7 +145,11 @@ def to_page(result: EvaluationResult) -> EvaluationPage:
             _label_view(label, found, number)
             for number, (label, found) in enumerate(result.labels.items())
         ),
-        headline=_headline(result.labels),
+        groups=tuple(
+            to_group_view(group, result.labels, number)
+            for number, group in enumerate(result.exclusive)
+        ),
+        headline=(*_group_headline(result.exclusive), *_headline(result.labels)),
         flow=_flow_view(result.flow, result.cases),
         notes=result.notes,
         strata=tuple(row for stratum in result.strata for row in _stratum_rows(stratum, point)),
@@ -278,6 +285,12 @@ def _headline(labels: Mapping[Label, LabelResult]) -> tuple[tuple[str, Estimate]
             rows.append((f"{label}: AUROC, slices", figures.headline_auroc))
             rows.append((f"{label}: AUROC, slices at one level", figures.auroc_level_matched))
     return tuple((name, estimate) for name, estimate in rows if estimate is not None)
+
+
+def _group_headline(groups: tuple[GroupResult, ...]) -> Iterator[tuple[str, Estimate]]:
+    for group in groups:
+        if group.balanced_accuracy is not None:
+            yield f"{' / '.join(group.labels)}: balanced accuracy", group.balanced_accuracy
 
 
 def _flow_view(flow: Flow, cases: tuple[CaseOutcome, ...]) -> FlowView:

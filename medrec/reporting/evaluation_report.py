@@ -9,7 +9,7 @@ from medrec.domain.finding import Finding
 from medrec.evaluation.result import to_json
 from medrec.io.tables import write_rows
 from medrec.reporting.case_view import hide_paths
-from medrec.reporting.definitions import FIGURES, SHARES
+from medrec.reporting.definitions import FIGURES, GROUP_FIGURES, SHARES
 from medrec.reporting.evaluation_page import case_link, to_case_row, to_page
 from medrec.reporting.explanations import NOTES, REASONS
 from medrec.reporting.profile import profile_chart, read_profile
@@ -41,7 +41,7 @@ def write_evaluation_report(folder: Path, result: EvaluationResult) -> None:
         render(
             "evaluation.html",
             page=page,
-            definitions=tuple(FIGURES.values()),
+            definitions=(*FIGURES.values(), *(GROUP_FIGURES.values() if page.groups else ())),
             shares=tuple(SHARES.values()),
         ),
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from medrec.reporting.definitions import FIGURES, Definition
+from medrec.reporting.definitions import FIGURES, GROUP_FIGURES, Definition
 from medrec.reporting.evaluation_charts import (
     histogram_chart,
     precision_recall_chart,
@@ -61,7 +61,8 @@ class FigureRow:
     @property
     def definition(self) -> Definition:
         """What the figure means."""
-        return FIGURES.get(self.key) or Definition(self.key, "", "", "")
+        known = FIGURES.get(self.key) or GROUP_FIGURES.get(self.key)
+        return known or Definition(self.key, "", "", "")
 
 
 @dataclass(frozen=True)
@@ -107,15 +108,17 @@ def reliability_plate(
     bins: Sequence[ReliabilityBin],
     *,
     name: str,
+    title: str = "Reliability",
+    observed: str = "observed share of positives",
     ece: Estimate | None = None,
     ece_if_calibrated: Estimate | None = None,
 ) -> Plate:
     """The reliability diagram."""
     return Plate(
         name=name,
-        title="Reliability",
+        title=title,
         caption=_verdict(ece, ece_if_calibrated),
-        chart=reliability_chart(bins),
+        chart=reliability_chart(bins, observed=observed),
         columns=("probability", "observed", "observed_low", "observed_high", "rows"),
         rows=tuple(
             (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +14,16 @@ from medrec.config.audit import AuditConfig
 from medrec.data.audit import Pictures, audit_pictures, describe_pictures
 from medrec.data.audit_report import AuditReport
 from medrec.data.contact_sheet import write_contact_sheet
-from medrec.data.dataset import SliceDataset
 from medrec.data.quality import find_data_problems, read_sizes
 from medrec.data.splits import SplitPlan
-from medrec.data.volumes import VolumeDataset
 from medrec.domain.reference import Reference
 from medrec.errors import DataSplitError, ManifestError
 from medrec.workflows.output import writing
+
+if TYPE_CHECKING:
+    from medrec.data.cache import PictureCache
+    from medrec.data.dataset import SliceDataset
+    from medrec.data.volumes import VolumeDataset
 
 REPORT = "audit.json"
 CANDIDATES = "audit-candidates.png"
@@ -47,12 +51,12 @@ def audit_run(
     Raises:
         OutputError: The folder can't be written.
     """
-    asked = config or AuditConfig()
+    asked, name = config or AuditConfig(), namer(references)
     pictures = describe_pictures(
         each_picture(slices),
         slices.references,
         digests=slices.digests(),
-        names=name_rows(slices.references, references),
+        names=[name(row) for row in slices.references],
         sizes=read_sizes(slices.references, root),
     )
     labels = [str(label) for label in slices.labels]
@@ -68,14 +72,19 @@ def check_data(
     labels: Sequence[str],
     where: str,
     plan: Callable[[], SplitPlan],
+    cache: PictureCache | None = None,
 ) -> SplitPlan:
     """Plan the splits of data that can be trained on.
 
     Raises:
-        ManifestError: All that is wrong with the data, and with a frozen split, at once.
+        ManifestError: All that is wrong with the data, with the disk of its cache and with a frozen
+            split, at once.
         DataSplitError: The splits alone are wrong.
     """
     problems = find_data_problems(references, root=root, labels=labels)
+    paths = [row.path for row in references]
+    if cache and (too_little := cache.disk_problem(paths, root=root)):
+        problems.append(too_little)
     try:
         planned = plan()
     except DataSplitError as error:
@@ -130,7 +139,7 @@ def say_blocking(report: AuditReport, out: Path) -> str:
     )
 
 
-def name_rows(shown: Sequence[Reference], rows: Sequence[Reference]) -> list[str]:
+def namer(rows: Sequence[Reference]) -> Callable[[Reference], str]:
     """What to call pictures: the number of their manifest row, with the slice where it has none."""
     numbers: dict[tuple[str, int | None], int] = {}
     for number, row in enumerate(rows, start=1):
@@ -142,7 +151,7 @@ def name_rows(shown: Sequence[Reference], rows: Sequence[Reference]) -> list[str
             return str(number)
         return f"{numbers.get((row.path, None), '?')}, slice {row.slice}"
 
-    return [name(row) for row in shown]
+    return name
 
 
 def each_picture(slices: SliceDataset | VolumeDataset) -> Iterator[NDArray[np.float32]]:

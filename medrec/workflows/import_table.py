@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from medrec.data.importers_table import ColumnMapping, import_table
-from medrec.data.manifest import write_manifest
-from medrec.errors import OutputError, UsageError
-from medrec.workflows.relocating import relocate
+from medrec.errors import UsageError
+from medrec.workflows.importing import check_free, write_imported
 
 
 def import_csv(
@@ -19,7 +18,7 @@ def import_csv(
     root: str | Path | None = None,
     same_patient: Sequence[str] = (),
 ) -> str:
-    """Write a manifest from a table; returns a line that says what is in it.
+    """Write a manifest from a table; returns lines that say what is in it.
 
     `root` is where the table's paths start; None its own folder. `same_patient` holds texts `A=B`.
 
@@ -28,37 +27,11 @@ def import_csv(
         OutputError: The manifest exists already.
         UsageError: A `same_patient` without two names.
     """
-    source, out = Path(source), Path(out)
-    if out.exists():
-        message = f"--out {out} exists: name another file, or remove it"
-        raise OutputError(message)
+    source, out = Path(source), check_free(out)
     groups = [text.split("=") for text in same_patient]
     if any(len(names) < 2 or not all(names) for names in groups):  # noqa: PLR2004 (two names)
         message = "--same-patient: wanted A=B, the names of one patient"
         raise UsageError(message)
     start = Path(root) if root else source.parent
     references = import_table(source, mapping, root=start, same_patient=groups)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_manifest(out, relocate(references, root=start, folder=out.parent))
-    counts = ", ".join(
-        f"{sum(row.labels[name] is True for row in references)} with {name}"
-        for name in references[0].labels
-    )
-    patients = len({row.patient for row in references})
-    return f"{out}: {len(references)} rows of {patients} patients, {counts}"
-
-
-def to_pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
-    """Split `NAME=EXPRESSION` texts; a bare name is its own column.
-
-    Raises:
-        UsageError: A text without a name, or a name given twice.
-    """
-    pairs: dict[str, str] = {}
-    for text in texts:
-        name, equals, expression = text.partition("=")
-        if not name or name in pairs or (equals and not expression):
-            message = f"{option} {text}: wanted NAME=COLUMN, each name once"
-            raise UsageError(message)
-        pairs[name] = expression or name
-    return pairs
+    return write_imported(references, root=start, out=out)

@@ -55,6 +55,7 @@ from medrec.workflows.versions import digest_of_fit, versions
 
 if TYPE_CHECKING:
     from medrec.config.model import PoolingConfig
+    from medrec.data.cache import PictureCache
     from medrec.workflows.scored import ScoredSlices
 
 _CACHE = "cache"
@@ -96,7 +97,7 @@ def train(
     path, out, say, stages = Path(config), Path(out), say or _silent, Stages()
     asked = with_rules(read_config(path, TrainConfig, overrides=overrides), path.parent)
     license_text = read_license(asked, path.parent)
-    references, root, plan = _read_data(asked, path)
+    references, root, plan = _read_data(asked, path, out)
     prepare_output(out, resume=resume)
     _begin(out, asked)
     run = _Run(asked, root, out, pick_device(device), _cache_folder(asked, path.parent, out), say)
@@ -145,7 +146,9 @@ def train(
     return TrainResult(package, test)
 
 
-def _read_data(config: TrainConfig, path: Path) -> tuple[list[Reference], Path, SplitPlan]:
+def _read_data(
+    config: TrainConfig, path: Path, out: Path
+) -> tuple[list[Reference], Path, SplitPlan]:
     """The rows, the folder that their paths start from, and who trains and who is tested.
 
     Raises:
@@ -164,6 +167,7 @@ def _read_data(config: TrainConfig, path: Path) -> tuple[list[Reference], Path, 
         labels=config.labels,
         where=str(path),
         plan=lambda: build_splits(config.splits, references, folder=path.parent),
+        cache=_cache_of_slices(config, _cache_folder(config, path.parent, out), _silent),
     )
     check_ensemble(config, plan)
     return references, root, plan
@@ -192,7 +196,7 @@ def lead_or_take_part(
     asked = with_rules(read_config(path, TrainConfig, overrides=overrides), path.parent)
     where = pick_device(device)
     meet(where)
-    references, root, plan = _read_data(asked, path)
+    references, root, plan = _read_data(asked, path, out)
     run = _Run(asked, root, out, where, _cache_folder(asked, path.parent, out), _silent)
     Fitter(asked, run.read(references), plan, out, where, resume, _silent, ranks).fit()
     return None
@@ -225,9 +229,20 @@ class _Run:
         return self._volumes(references) if volumes else self._slices(references)
 
     def _slices(self, references: Sequence[Reference]) -> SliceDataset:
-        config, rules = self.config, rules_of(self.config)
-        prepare = build_preprocessor(config.preprocess)
+        config = self.config
         return prepare_slices(
+            references,
+            root=self.root,
+            prepare=build_preprocessor(config.preprocess),
+            rules=build_rules(rules_of(config)),
+            cache=_cache_of_slices(config, self.cache, self.say),
+            labels=[Label(label) for label in config.labels],
+        )
+
+    def _volumes(self, references: Sequence[Reference]) -> VolumeDataset:
+        config, rules = self.config, rules_of(self.config)
+        prepare = build_any_preprocessor(config.preprocess, config.model)
+        return prepare_volumes(
             references,
             root=self.root,
             prepare=prepare,
@@ -241,15 +256,6 @@ class _Run:
                 workers=config.fit.workers,
             ),
             labels=[Label(label) for label in config.labels],
-        )
-
-    def _volumes(self, references: Sequence[Reference]) -> VolumeDataset:
-        return prepare_volumes(
-            references,
-            root=self.root,
-            prepare=build_any_preprocessor(self.config.preprocess, self.config.model),
-            rules=build_rules(rules_of(self.config)),
-            labels=[Label(label) for label in self.config.labels],
         )
 
     def audit(
@@ -298,6 +304,15 @@ def _cache_folder(config: TrainConfig, beside: Path, out: Path) -> Path:
     """A folder that the config names, relative to it; else one of the run's own."""
     named = config.cache and config.cache.folder
     return beside / named if named else out / _CACHE
+
+
+def _cache_of_slices(config: TrainConfig, folder: Path, say: Say) -> PictureCache | None:
+    """Where the pictures of slices are kept; None for a network of whole exams, which has none."""
+    if is_of_exams(config.model):
+        return None
+    prepare, rules = build_preprocessor(config.preprocess), rules_of(config)
+    workers = config.fit.workers
+    return build_cache(config.cache, prepare, folder=folder, rules=rules, say=say, workers=workers)
 
 
 def _silent(_: str) -> None:

@@ -2,97 +2,31 @@
 
 from __future__ import annotations
 
-import csv
 import json
 
 import nibabel
 import numpy as np
 import pytest
-import yaml
 from dicom_factory import a_stack, save_stack
-from training_factory import a_config
 from typer.testing import CliRunner
+from volume_factory import AFFINE, KINDS, SHAPE, head, write_heads, write_volume_config
 
 from medrec.cli.app import app
 from medrec.package.package import open_package
 
 PATIENTS = 32
-SHAPE = (20, 20, 10)
-KINDS = {
-    "fixed": {
-        "kind": "classifier_slices",
-        "slices": 6,
-        "pooling": {"kind": "fixed", "positions": 6, "top": 2},
-    },
-    "attention": {
-        "kind": "classifier_slices",
-        "slices": 6,
-        "pooling": {"kind": "attention", "hidden": 16},
-    },
-    "3d": {"kind": "classifier_3d", "architecture": "resnet10", "dropout": 0.0},
-}
 
 
 def medrec(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def head(number, *, has_ball, shape=SHAPE):
-    """A noisy head (i, j, k), with a bright ball at a random place or none."""
-    rng = np.random.default_rng(number)
-    i, j, k = np.indices(shape)
-    middle = [(side - 1) / 2 for side in shape]
-    body = ((i - middle[0]) ** 2 + (j - middle[1]) ** 2) < (0.45 * shape[0]) ** 2
-    voxels = np.where(body, rng.normal(90, 8, shape), 0)
-    if has_ball:
-        at = rng.integers(7, 13, 2)
-        depth = rng.integers(3, shape[2] - 3)
-        ball = (i - at[0]) ** 2 + (j - at[1]) ** 2 + (2 * (k - depth)) ** 2 < 16
-        voxels[ball] += 110
-    return voxels.clip(0, 255).astype(np.uint8)
-
-
-AFFINE = np.diag([-1.0, -1.0, 2.0, 1.0])
-
-
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory):
     root = tmp_path_factory.mktemp("archive")
-    with (root / "heads.csv").open("w", encoding="utf-8", newline="") as stream:
-        rows = csv.writer(stream)
-        rows.writerow(["path", "patient", "tumor"])
-        for number in range(PATIENTS):
-            has_ball = number % 2
-            image = nibabel.Nifti1Image(head(number, has_ball=has_ball), AFFINE)
-            nibabel.save(image, root / f"h{number}.nii.gz")
-            rows.writerow([f"h{number}.nii.gz", f"P{number}", has_ball])
+    heads = [(head(n, has_ball=n % 2), {"tumor": n % 2}) for n in range(PATIENTS)]
+    write_heads(root, heads)
     return root
-
-
-def configure(archive, folder, kind, **changes):
-    model = dict(KINDS[kind])
-    if kind != "3d":
-        model |= {"backbone": "test_efficientnet", "weights": {"kind": "none"}, "dropout": 0.0}
-    content = a_config(
-        archive / "heads.csv",
-        name="ball",
-        labels=["tumor"],
-        primary_label="tumor",
-        splits={"folds": 2, "test_fraction": 0.375},
-        scope={"modality": ["MR"], "body_part": ["BRAIN"]},
-        preprocess={"size_px": 32, **({"volume_size": [16, 32, 32]} if kind == "3d" else {})},
-        model=model,
-        audit={"allow": ["near_duplicates"]},  # heads out of one mould
-        fit={
-            "epochs": 16,
-            "batch_size": 4,
-            "optimiser": {"learning_rate": 0.003, "ema_decay": 0.5},
-        },
-        **changes,
-    )
-    path = folder / "config.yaml"
-    path.write_text(yaml.safe_dump(content), encoding="utf-8")
-    return path
 
 
 @pytest.fixture(
@@ -102,10 +36,11 @@ def configure(archive, folder, kind, **changes):
 def trained(request, tmp_path_factory, archive):
     folder = tmp_path_factory.mktemp(request.param)
     outcome = medrec(
-        "train", configure(archive, folder, request.param), "--out", folder / "run",
-        "--device", "cpu",
+        "train", write_volume_config(folder, archive / "heads.csv", request.param),
+        "--out", folder / "run", "--device", "cpu",
     )  # fmt: skip
     assert 0 == outcome.exit_code, outcome.output
+    assert 1 == outcome.stderr.count("run/cache: up to"), outcome.stderr
     return request.param, folder / "run"
 
 
@@ -128,6 +63,11 @@ def test_the_package_holds_a_calibrated_exam_level_alone(trained):
         package.manifest.model.kind,
         package.manifest.probability_levels,
     )
+
+
+def test_the_cache_of_a_finished_run_is_gone(trained):
+    _, run = trained
+    assert not (run / "cache").exists()
 
 
 def test_screening_gives_exam_probabilities_and_slices_their_scores(trained, archive, tmp_path):

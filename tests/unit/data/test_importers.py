@@ -3,8 +3,11 @@
 import nibabel
 import numpy as np
 import pytest
+from PIL import Image
 
 from medrec.data.importers import import_masks
+from medrec.data.mask_truth import MaskRule
+from medrec.data.patients import patient_of_path
 from medrec.domain.geometry import Geometry
 from medrec.errors import ManifestError
 
@@ -84,3 +87,130 @@ def test_an_empty_archive_says_that_nothing_matches(tmp_path):
 
 def test_the_geometry_is_what_the_tests_take_it_for():
     assert (1.0, 1.0, 4.0) == Geometry.from_ras(AFFINE).spacing_mm
+
+
+def add_picture(root, name, *, size=(20, 12), mask_size=None, lesion_px=0):
+    """An image of (columns, rows), and a mask of the same stem with a lesion in one row."""
+    values = np.arange(size[0] * size[1]).reshape(size[1], size[0]) % 251
+    outlined = np.zeros((mask_size or size)[::-1], dtype=np.uint8)
+    outlined[3, :lesion_px] = 255
+    for folder, content in (("images", values), ("masks", outlined)):
+        (root / folder).mkdir(exist_ok=True)
+        Image.fromarray(content.astype(np.uint8)).save(root / folder / f"{name}.png")
+
+
+def read_pictures(root, **options):
+    patient = options.pop("patient", patient_of_path("P[0-9]+"))
+    mask = options.pop("mask", "../masks/{stem}.png")
+    return import_masks(root, images="images/*.png", mask=mask, patient=patient, **options)
+
+
+def test_a_picture_is_one_row_with_the_mask_of_its_name(tmp_path):
+    add_picture(tmp_path, "P1-a", lesion_px=4)
+    add_picture(tmp_path, "P1-b")
+
+    rows = read_pictures(tmp_path)
+
+    assert [
+        ("images/P1-a.png", "masks/P1-a.png", "P1", None, True),
+        ("images/P1-b.png", "masks/P1-b.png", "P1", None, False),
+    ] == [(row.path, row.mask, row.patient, row.slice, row.labels["tumor"]) for row in rows]
+
+
+def test_masks_that_lie_among_the_images_are_no_images(tmp_path):
+    add_picture(tmp_path, "P1", lesion_px=4)
+    (tmp_path / "masks/P1.png").rename(tmp_path / "images/P1_mask.png")
+
+    (row,) = read_pictures(tmp_path, mask="{stem}_mask.png")
+
+    assert ("images/P1.png", "images/P1_mask.png") == (row.path, row.mask)
+
+
+def test_the_stem_of_a_packed_nifti_has_neither_extension(tmp_path):
+    add_patient(tmp_path, "P1")
+    (tmp_path / "P1/mask.nii.gz").rename(tmp_path / "P1/flair_seg.nii.gz")
+
+    rows = import_masks(tmp_path, images="*/flair.nii.gz", mask="{stem}_seg.nii.gz")
+
+    assert {"P1/flair_seg.nii.gz"} == {row.mask for row in rows}
+
+
+def test_a_mask_of_another_size_is_refused_with_both_sizes(tmp_path):
+    add_picture(tmp_path, "P1", size=(20, 12), mask_size=(12, 20))
+
+    with pytest.raises(ManifestError, match="another size: 12 x 20, the image 20 x 12"):
+        read_pictures(tmp_path)
+
+
+def test_a_case_is_one_row_and_positive_where_a_slice_has_a_lesion_of_the_size(tmp_path):
+    add_patient(tmp_path, "P1")
+    add_patient(tmp_path, "P2", tumor=())
+
+    def cases(least_px):
+        rule = MaskRule(per="case", least_px=least_px)
+        return [(row.slice, row.labels["tumor"]) for row in read(tmp_path, rule=rule)]
+
+    assert [(None, True), (None, False)] == cases(4)
+    assert [(None, False), (None, False)] == cases(5)
+
+
+def test_pictures_of_one_folder_need_a_pattern_for_their_patients(tmp_path):
+    add_picture(tmp_path, "P1")
+    add_picture(tmp_path, "P2")
+
+    with pytest.raises(ManifestError, match="all pictures lie in one folder"):
+        read_pictures(tmp_path, patient=None)
+
+
+def test_wrong_pictures_are_listed_at_once(tmp_path):
+    for name in ("P1", "P2", "P3", "P4", "X5", "P6"):
+        add_picture(tmp_path, name)
+    (tmp_path / "masks/P1.png").unlink()
+    (tmp_path / "masks/P2.png").unlink()
+    (tmp_path / "masks/P2.png").symlink_to(tmp_path / "masks/P3.png")
+    (tmp_path / "images/P3.png").write_bytes((tmp_path / "images/P3.png").read_bytes()[:45])
+    (tmp_path / "masks/P4.png").write_bytes(b"junk")
+    (tmp_path / "masks/P6.png").unlink()
+    Image.new("L", (20, 12)).save(tmp_path / "masks/P6.png", format="JPEG")
+
+    with pytest.raises(ManifestError) as refused:
+        read_pictures(tmp_path)
+
+    named = [problem.split(":")[0] for problem in refused.value.problems]
+    assert [f"images/{name}.png" for name in ("P1", "P2", "P3", "P4", "P6", "X5")] == named
+
+
+@pytest.mark.parametrize("mask", ["../../{stem}.png", "/etc/{stem}.png"])
+def test_a_mask_outside_the_archive_is_refused(tmp_path, mask):
+    add_picture(tmp_path, "P1")
+
+    with pytest.raises(ManifestError, match="outside the archive"):
+        read_pictures(tmp_path, mask=mask)
+
+
+@pytest.mark.parametrize("images", ["/etc/*", "../*.png", ""])
+def test_images_outside_the_archive_are_refused(tmp_path, images):
+    with pytest.raises(ManifestError, match="wanted a glob below the folder"):
+        import_masks(tmp_path, images=images, mask="mask.nii.gz")
+
+
+def test_a_label_named_like_a_column_of_manifests_is_refused(tmp_path):
+    add_patient(tmp_path, "P1")
+
+    with pytest.raises(ManifestError, match="label slice: means something else"):
+        read(tmp_path, rule=MaskRule(label="slice"))
+
+
+def test_a_patient_with_two_rows_of_attributes_is_refused_by_line(tmp_path):
+    add_patient(tmp_path, "P1")
+    (tmp_path / "cases.csv").write_text("patient,age\nP1,40\nP2,41\nP1,50\n,3\nP2\n")
+
+    with pytest.raises(ManifestError) as refused:
+        read(tmp_path, cases=tmp_path / "cases.csv")
+
+    starts = [problem.split(":")[0] for problem in refused.value.problems]
+    assert [
+        "cases.csv, line 6",
+        "cases.csv, line 4, column patient",
+        "cases.csv, line 5, column patient",
+    ] == starts

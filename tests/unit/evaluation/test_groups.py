@@ -84,3 +84,25 @@ def test_a_group_that_the_predictions_lack_a_class_of_is_noted(predict, refer):
 
     assert () == result.exclusive
     assert any("a, d: not measured together" in note for note in result.notes)
+
+
+def test_the_likeliest_class_is_calibrated_where_it_is_right_as_often_as_it_says(predict, refer):
+    chances = {A: (0.6, 0.3, 0.1), B: (0.2, 0.6, 0.2), C: (0.1, 0.3, 0.6)}
+    right = [(label, chances[label]) for label in GROUP for _ in range(12)]
+    wrong = [(GROUP[place - 1], chances[label]) for place, label in enumerate(GROUP)
+             for _ in range(8)]  # fmt: skip
+
+    (found,) = judged(predict, refer, cases=[*right, *wrong]).exclusive
+    (overconfident,) = judged(predict, refer, cases=[*right, *wrong * 3]).exclusive
+
+    assert 0 == pytest.approx(found.top_ece.value)  # said .6, right in 36 of 60
+    assert 36 / 108 - 0.6 == pytest.approx(-overconfident.top_ece.value)
+    assert found.top_ece_if_calibrated.value < overconfident.top_ece.value
+    assert [(60, 0.6)] == [(b.rows, pytest.approx(b.probability)) for b in found.top_reliability]
+    assert 0.6 == pytest.approx(found.top_reliability[0].observed.value)
+
+
+def test_scores_without_a_calibrator_have_no_calibration_of_the_likeliest_class(predict, refer):
+    (found,) = judged(predict, refer, raw=True).exclusive
+
+    assert (None, None, ()) == (found.top_ece, found.top_ece_if_calibrated, found.top_reliability)

@@ -18,6 +18,7 @@ from medrec.evaluation.result import (
     EvaluationResult,
     Figures,
     Flow,
+    GroupResult,
     LabelResult,
     LevelResult,
     ModelId,
@@ -27,7 +28,7 @@ from medrec.evaluation.result import (
 )
 from medrec.evaluation.samples import Samples
 from medrec.evaluation.threshold import measure_threshold
-from medrec.reporting.definitions import FIGURES, SHARES
+from medrec.reporting.definitions import FIGURES, GROUP_FIGURES, SHARES
 from medrec.reporting.evaluation_charts import histogram_chart, thin
 from medrec.reporting.evaluation_page import OUTCOME_WORDS, case_link, to_page
 from medrec.reporting.evaluation_report import render_evaluated_case, write_evaluation_report
@@ -215,8 +216,72 @@ def test_a_case_id_that_is_no_file_name_gets_no_page(case_id):
 
 def test_every_figure_outcome_and_share_is_explained():
     assert set(FIGURES) == set(Figures.__dataclass_fields__)
+    counts = {"labels", "n", "patients", "unknown", "confusion", "top_reliability"}
+    assert set(GROUP_FIGURES) == set(GroupResult.__dataclass_fields__) - counts
     assert set(OUTCOME_WORDS) == set(Outcome)
     assert set(SHARES) == {"sensitivity", "specificity", "ppv", "npv"}
+
+
+@pytest.fixture
+def grouped(result):
+    bins = reliability_curve(samples(), bins=5, rounds=50, rng=np.random.default_rng(0))
+    group = GroupResult(
+        labels=(Label("glioma"), Label("cyst"), Label("none")),
+        n=60,
+        patients=55,
+        unknown=4,
+        confusion=((18, 2, 0), (5, 15, 0), (0, 0, 20)),
+        accuracy=Estimate(0.883, 0.78, 0.95, "patient bootstrap"),
+        balanced_accuracy=Estimate(0.884, 0.79, 0.96, "patient bootstrap"),
+        log_loss=Estimate(0.31, 0.22, 0.42, "patient bootstrap"),
+        top_ece=Estimate(0.071, 0.0, 0.12, "patient bootstrap"),
+        top_ece_if_calibrated=Estimate(0.112, None, None, "95th percentile"),
+        top_reliability=bins,
+    )
+    labels = {label: LabelResult(level()) for label in group.labels}
+    return replace(result, labels=labels, exclusive=(group,))
+
+
+def test_classes_that_exclude_each_other_have_a_part_of_their_own(tmp_path, grouped):
+    write_evaluation_report(tmp_path, grouped)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    part = page[page.index("glioma / cyst / none: one of them is true") :]
+    part = part[: part.index("</section>")]
+
+    assert "60 exams of known class, of 55 patients. 4 more are of unknown class" in part
+    assert "0.883 [0.780, 0.950]" in part
+    assert "0.884</b>glioma / cyst / none: balanced accuracy" in page
+    assert "The ECE 0.071 is not above 0.112" in part
+    assert 3 == part.count("<strong>0.910 [0.850, 0.950]</strong>")  # each class, against the rest
+    assert part.count('<svg class="chart"') == 1
+    assert (tmp_path / "curves" / "exclusive-1_reliability.csv").is_file()
+    assert "Guo et al. 2017" in page
+
+
+def test_the_confusion_has_a_row_a_class_and_its_diagonal_is_marked_right(grouped):
+    (view,) = to_page(grouped).groups
+
+    counts = [[cell.count for cell in row.cells] for row in view.classes]
+    assert [[18, 2, 0], [5, 15, 0], [0, 0, 20]] == counts
+    assert [0.9, 0.1, 0.0] == pytest.approx([cell.share for cell in view.classes[0].cells])
+    assert [True, False, False] == [cell.is_right for cell in view.classes[0].cells]
+    assert [4, 1, 0] == [cell.shade for cell in view.classes[0].cells]
+
+
+def test_a_class_without_exams_has_counts_and_no_shares(tmp_path, grouped):
+    group = replace(grouped.exclusive[0], confusion=((18, 2, 0), (5, 15, 0), (0, 0, 0)))
+
+    write_evaluation_report(tmp_path, replace(grouped, exclusive=(group,)))
+
+    row = to_page(replace(grouped, exclusive=(group,))).groups[0].classes[2]
+    assert [None] * 3 == [cell.share for cell in row.cells]
+
+
+def test_a_page_without_groups_explains_none_of_their_figures(folder):
+    page = (folder / "report.html").read_text(encoding="utf-8")
+
+    assert "Balanced accuracy" not in page
+    assert '<table class="confusion">' not in page
 
 
 def test_a_long_curve_is_thinned_and_keeps_its_ends():
