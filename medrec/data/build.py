@@ -166,13 +166,6 @@ def build_cache(
     return PictureCache(pack, words, say or (lambda _: None), workers)
 
 
-def _sides(prepare: Preprocessor | VolumePreprocessor) -> tuple[int, ...]:
-    """Height and width of a prepared slice, or depth, height and width of a prepared volume."""
-    if isinstance(prepare, VolumePreprocessor):
-        return prepare.size
-    return prepare.size_px, prepare.size_px
-
-
 def recipe_of(prepare: Any) -> dict[str, Any]:  # noqa: ANN401 (any dataclass that prepares)
     """All that the pixels of a file depend on beside it: fields, code, libraries.
 

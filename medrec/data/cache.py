@@ -100,7 +100,7 @@ class PictureCache:
         pictures are there already.
         """
         there = [path for path in dict.fromkeys(paths) if is_there(root / path)]
-        counts = {path: _count_readable(root / path) for path in there}
+        counts = {path: self.count_items(root / path) for path in there}
         if self._say_too_little(sum(counts.values()), len(counts)) is None:
             return None
         entries = self.pack.entries()
@@ -110,6 +110,15 @@ class PictureCache:
                 key = file_key(root / path, rules=self.rules)
                 missing |= {} if key in entries else {key: count}
         return self._say_too_little(sum(missing.values()), len(missing)) if missing else None
+
+    def count_items(self, path: Path) -> int:
+        """How many pictures a file may give; 0 where the disk refuses: said when it is prepared."""
+        if self.pack.format.holds_boxes:
+            return 1
+        try:
+            return count_slices(path)
+        except OSError:
+            return 0
 
     def check_disk(self, items: int, files: int) -> None:
         """Say how much will be written, and refuse what the disk can't hold.
@@ -181,8 +190,7 @@ class _Filling:
         self._entries = writer.entries
         missing = self.missing()
         if missing:
-            are_boxes = self._cache.pack.format.holds_boxes
-            items = sum(1 if are_boxes else count_slices(self._root / path) for path in missing)
+            items = sum(self._cache.count_items(self._root / path) for path in missing)
             self._cache.check_disk(items, len(missing))
         for path, found in prepare_all(missing, load=self._load, workers=self._cache.workers):
             try:
@@ -255,14 +263,6 @@ def count_slices(path: Path) -> int:
     except ScanError:
         return 0
     return header.slice_count or header.shape[2]
-
-
-def _count_readable(path: Path) -> int:
-    """`count_slices`, and 0 where the disk refuses: said when the file is prepared."""
-    try:
-        return count_slices(path)
-    except OSError:
-        return 0
 
 
 def _checked(path: Path) -> Path:

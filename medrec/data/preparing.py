@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 def prepare_all(
-    paths: Sequence[str], *, load: Load, workers: int
+    paths: Sequence[str], load: Load, *, workers: int
 ) -> Iterator[tuple[str, Prepared | str]]:
     """Each path in order with its pictures, or with what is wrong with it.
 
@@ -86,5 +86,5 @@ def _try(load: Load, path: str) -> Prepared | str:
         return str(error)
 
 
-def _as_it_is(item: Any) -> Any:  # noqa: ANN401 (PyTorch's hint knows lists alone)
+def _as_it_is(item: Any) -> Any:  # noqa: ANN401 (whatever a worker made)
     return item

@@ -170,7 +170,7 @@ def prepare_volumes(
 
 
 def _load(root: Path, prepare: Prepare, rules: Rules | None, path: str) -> Prepared:
-    """Prepare one file; a box of voxels is one picture.
+    """Prepare one file below the root; a box of voxels is one picture.
 
     Raises:
         ScanError: The file can't be read or prepared.

@@ -42,8 +42,8 @@ FAMILIES = {
     "densenet121": Recipe(0.0003, 12),
     "test_convnext": Recipe(0.003, 18),
     "test_maxvit": Recipe(0.001, 27),
-    "test_coatnet": Recipe(0.003, 36),
-    "test_vit": Recipe(0.002, 60),
+    "test_coatnet": Recipe(0.003, 30),
+    "test_vit": Recipe(0.002, 70),
 }
 
 
