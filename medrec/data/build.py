@@ -142,7 +142,7 @@ def build_cache(
     folder: Path,
     rules: RulesConfig | None = None,
     say: Callable[[str], None] | None = None,
-    keeps_places: bool = False,
+    workers: int = 0,
 ) -> PictureCache:
     """The cache of what `prepare` makes of slices or of volumes, below `folder`.
 
@@ -155,15 +155,15 @@ def build_cache(
             "cache.dtype: uint8 holds values from 0 to 1, but preprocess.intensity.clip is off"
         )
         raise ConfigError(str(folder), [problem])
-    # What keeps no places is not found by who asks for them.
-    recipe = recipe_of(prepare) | ({"places": True} if keeps_places else {})
+    recipe = recipe_of(prepare)
     if isinstance(prepare, VolumePreprocessor):
         shape: tuple[int, ...] = (1, *prepare.size)
     else:
         shape = (1, prepare.size_px, prepare.size_px)
     pack_format = PackFormat(recipe, shape, dtype)
     words = rules.model_dump_json(exclude_none=True) if rules else ""
-    return PictureCache(PicturePack(folder, pack_format), words, say or (lambda _: None))
+    pack = PicturePack(folder, pack_format)
+    return PictureCache(pack, words, say or (lambda _: None), workers)
 
 
 def recipe_of(prepare: Any) -> dict[str, Any]:  # noqa: ANN401 (any dataclass that prepares)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -94,7 +95,9 @@ def fit_network(
     """
     _check(data)
     last = folder / f"{LAST}.ckpt"
-    module = _to_module(network, data, settings)
+    # FSDP leaves a network in parts behind; this one gets the whole weights at the end.
+    own = deepcopy(network) if settings.strategy == "fsdp" else network
+    module = _to_module(own, data, settings)
     with quietly(), enough_memory(), torch.random.fork_rng():
         trainer = build_trainer(
             settings,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from medrec.config.model import DetectorConfig, VolumeDetectorConfig
-from medrec.data.detection import DetectionSlices
+from medrec.data.detection import DetectionSlices, DetectionVolumes
 from medrec.domain.reference import Split
 from medrec.errors import DataSplitError
 from medrec.models.anchors import fit_anchors
@@ -28,7 +28,7 @@ def with_anchors(
     model = config.model
     if not isinstance(model, DetectorConfig | VolumeDetectorConfig) or model.anchors is not None:
         return config
-    assert isinstance(prepared, DetectionSlices)  # noqa: S101 (a detector's data)
+    assert isinstance(prepared, DetectionSlices | DetectionVolumes)  # noqa: S101 (a detector's data)
     rows = [
         n for n, row in enumerate(prepared.references) if plan.place_of(row).split is Split.TRAIN
     ]

@@ -15,7 +15,7 @@ from medrec.config.exclusive import columns_of
 from medrec.config.model import SlicesConfig, is_of_exams, label_columns
 from medrec.config.training import TrainConfig
 from medrec.data.dataset import SliceDataset
-from medrec.data.detection import DetectionSlices
+from medrec.data.detection import DetectionSlices, DetectionVolumes
 from medrec.data.splits import Place, SplitPlan, deal_folds
 from medrec.data.volumes import VolumeDataset
 from medrec.domain.reference import Split
@@ -241,19 +241,21 @@ class Fitter:
 
     def _judge(self, network: nn.Module, rows: list[int]) -> ScoredSlices:
         chosen = self.slices.subset(rows)
-        if isinstance(chosen, DetectionSlices):
+        if isinstance(chosen, DetectionSlices | DetectionVolumes):
             return self._find(network, rows, chosen)
         if isinstance(chosen, VolumeDataset):
             return self._scored(rows, predict_volumes(network, chosen, device=self.device))
         return self._scored(rows, predict_logits(network, chosen, device=self.device))
 
-    def _find(self, network: nn.Module, rows: list[int], chosen: DetectionSlices) -> ScoredSlices:
+    def _find(
+        self, network: nn.Module, rows: list[int], chosen: DetectionSlices | DetectionVolumes
+    ) -> ScoredSlices:
         """What a detector finds; the logits are those of its highest boxes, not calibrated."""
         detection = build_detection(self.config.model)
         assert detection is not None  # noqa: S101 (only detectors learn from objects)
         looked = predict_boxes(
             network,
-            [chosen.images[n] for n in range(len(chosen))],
+            chosen.inputs(),
             finder=detection.finder,
             device=self.device,
         )

@@ -15,7 +15,7 @@ from medrec.config.model import classes_of, is_detector, is_of_exams, pooling_of
 from medrec.config.training import TrainConfig
 from medrec.data.build import build_cache, build_references, build_splits
 from medrec.data.dataset import SliceDataset, prepare_slices
-from medrec.data.detection import lay_boxes
+from medrec.data.detection import lay_boxes, lay_solid_boxes
 from medrec.data.exclusive import settle_exclusive
 from medrec.data.manifest import write_manifest
 from medrec.data.splits import SplitPlan
@@ -171,7 +171,7 @@ def _read_data(
         labels=config.labels,
         where=str(path),
         plan=lambda: build_splits(config.splits, references, folder=path.parent),
-        cache=_cache_of_slices(config, _cache_folder(config, path.parent, out), _silent),
+        cache=_cache_of(config, _cache_folder(config, path.parent, out), _silent),
     )
     check_ensemble(config, plan)
     return references, root, plan
@@ -239,15 +239,11 @@ class _Run:
         volumes = is_of_exams(self.config.model)
         return self._volumes(references) if volumes else self._slices(references)
 
-    def _boxes(self, slices: SliceDataset) -> SliceDataset:
-        """The same with what lies in them, for a detector."""
-        model = self.config.model
-        if not is_detector(model):
-            return slices
-        classes = {
-            name: Label(label) for name, label in classes_of(model, self.config.labels).items()
-        }
-        return lay_boxes(slices, root=self.root, classes=classes)
+    @property
+    def _classes(self) -> dict[str, Label]:
+        """The classes of a detector's boxes, and the label of each."""
+        named = classes_of(self.config.model, self.config.labels)
+        return {name: Label(label) for name, label in named.items()}
 
     def _slices(self, references: Sequence[Reference]) -> SliceDataset:
         config = self.config
@@ -256,22 +252,26 @@ class _Run:
             root=self.root,
             prepare=build_preprocessor(config.preprocess),
             rules=build_rules(rules_of(config)),
-            cache=_cache_of_slices(config, self.cache, self.say),
+            cache=_cache_of(config, self.cache, self.say),
             labels=[Label(label) for label in config.labels],
         )
-        return self._boxes(slices)
+        if is_detector(config.model):
+            return lay_boxes(slices, root=self.root, classes=self._classes)
+        return slices
 
     def _volumes(self, references: Sequence[Reference]) -> VolumeDataset:
-        config, rules = self.config, rules_of(self.config)
-        prepare = build_any_preprocessor(config.preprocess, config.model)
-        return prepare_volumes(
+        config = self.config
+        volumes = prepare_volumes(
             references,
             root=self.root,
-            prepare=prepare,
-            rules=build_rules(rules),
-            cache=build_cache(config.cache, prepare, folder=self.cache, rules=rules, say=self.say),
+            prepare=build_any_preprocessor(config.preprocess, config.model),
+            rules=build_rules(rules_of(config)),
+            cache=_cache_of(config, self.cache, self.say),
             labels=[Label(label) for label in config.labels],
         )
+        if is_detector(config.model):
+            return lay_solid_boxes(volumes, root=self.root, classes=self._classes)
+        return volumes
 
     def audit(
         self, slices: Prepared, references: Sequence[Reference], plan: SplitPlan
@@ -328,18 +328,15 @@ def _cache_folder(config: TrainConfig, beside: Path, out: Path) -> Path:
     return beside / named if named else out / _CACHE
 
 
-def _cache_of_slices(config: TrainConfig, folder: Path, say: Say) -> PictureCache | None:
-    """Where the pictures of slices are kept; None for a network of whole exams, which has none."""
-    if is_of_exams(config.model):
-        return None
-    prepare, rules = build_preprocessor(config.preprocess), rules_of(config)
+def _cache_of(config: TrainConfig, folder: Path, say: Say) -> PictureCache:
+    """Where prepared slices or volumes are kept."""
     return build_cache(
         config.cache,
-        prepare,
+        build_any_preprocessor(config.preprocess, config.model),
         folder=folder,
-        rules=rules,
+        rules=rules_of(config),
         say=say,
-        keeps_places=is_detector(config.model),
+        workers=config.fit.workers,
     )
 
 
