@@ -11,7 +11,7 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
+    from medrec.domain.geometry import FloatArray
 
 Sides = tuple[float, ...]
 """Sides of a box along the picture's axes, in pixels."""
@@ -49,9 +49,7 @@ def _of_level(sides: Sequence[Sides], stride: Sequence[int], shape: Sequence[int
     return torch.cat([middles - half, middles + half], dim=-1).reshape(-1, 2 * len(shape))
 
 
-def fit_anchors(
-    sides: NDArray[np.float64], *, levels: int, per_place: int
-) -> tuple[tuple[Sides, ...], ...]:
+def fit_anchors(sides: FloatArray, *, levels: int, per_place: int) -> tuple[tuple[Sides, ...], ...]:
     """Choose the anchors of each level for boxes with sides (N, D): small ones on fine levels.
 
     k-means over the logarithms of sides, begun at quantiles of the size, so that the same boxes
@@ -81,7 +79,7 @@ def fit_anchors(
     )
 
 
-def _k_means(points: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.float64]:
+def _k_means(points: FloatArray, centres: FloatArray) -> FloatArray:
     """Lloyd's rounds from given centres (K, D); one that loses all its points stays."""
     for _ in range(_ROUNDS):
         nearest = np.linalg.norm(points[:, None] - centres[None], axis=-1).argmin(axis=1)
