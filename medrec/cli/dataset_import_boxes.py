@@ -28,8 +28,9 @@ Preview = Annotated[Path | None, typer.Option("--preview", help="PNG of images w
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to `medrec dataset import`."""
-    for name, command in {"coco": coco, "yolo": yolo, "boxes": boxes}.items():
-        app.command(name)(command)
+    app.command("coco")(coco)
+    app.command("yolo")(yolo)
+    app.command("boxes")(boxes)
 
 
 @reports_errors

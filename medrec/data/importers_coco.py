@@ -137,7 +137,7 @@ class _Reader:
 
     def _corners(self, where: str, one: dict[str, Any]) -> tuple[float, ...] | None:
         numbers = one.get("bbox")
-        if _are_numbers(numbers) and len(numbers) == _NUMBERS_OF_A_BOX:
+        if isinstance(numbers, list) and len(numbers) == _NUMBERS_OF_A_BOX and _are_numbers(numbers):
             x, y, width, height = numbers
             return x, y, x + width, y + height
         outline = one.get("segmentation")
@@ -154,6 +154,11 @@ class _Reader:
 
     def _refuse(self, where: str, why: str) -> None:
         self.boxes.problems.append(f"{where}: {why}")
+
+
+def _at(names: dict[int, str], key: object) -> str | None:
+    """What a number stands for; None for what is no number, or none here."""
+    return names.get(key) if isinstance(key, int) else None
 
 
 def _are_numbers(values: object) -> bool:
