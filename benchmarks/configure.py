@@ -6,7 +6,9 @@ learns 13 pictures a second at 192 px. A ResNet-18 is charged by its own multipl
 whole: what each config used of its budget is printed. All share manifest, splits and seed. Judged
 by the last, averaged weights on the `tune` patients, or on logits out of fold where the splits have
 folds; the test is never opened. Differences are paired: the same resampled patients for both.
-Finished fits are kept in --out, and a second call goes on from there.
+Finished fits are kept in --out, and a second call goes on from there, in the epoch where it was
+cut. --config NAME fits one config alone: a process for each, once --config none has written the
+default.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from medrec.preprocess.build import build_augmenter, build_preprocessor
 from medrec.training.build import build_network, build_settings
 from medrec.training.fit import FitData, fit_network
 from medrec.training.predict import predict_logits
+from medrec.workflows import fingerprinting
 from medrec.workflows.configure import configure
 
 if TYPE_CHECKING:
@@ -92,7 +95,8 @@ def run_arm(name: str, config: TrainConfig, cost: float, options: argparse.Names
     budget = options.minutes * 60 * PICTURES_A_SECOND * AT_PX**2
     an_epoch = shown * size**2 * cost
     epochs = max(1, round(budget / an_epoch))
-    fit = config.fit.model_copy(update={"epochs": epochs})
+    # The last weights are judged, not the best on those who judge: nothing may stop early.
+    fit = config.fit.model_copy(update={"epochs": epochs, "early_stop": None})
     rows, logits = [], []
     for number, (learned, judged) in enumerate(jobs):
         network = build_network(
@@ -120,7 +124,9 @@ def run_arm(name: str, config: TrainConfig, cost: float, options: argparse.Names
             for row, logit in zip((slices.references[n] for n in rows), logits, strict=True)
         ],
     }  # fmt: skip
-    found.write_text(json.dumps(content), encoding="utf-8")
+    part = found.with_suffix(".part")
+    part.write_text(json.dumps(content), encoding="utf-8")
+    part.replace(found)
     return found
 
 
@@ -196,6 +202,8 @@ def main() -> None:
     parser.add_argument(
         "--folds", type=int, default=5, help="networks to fit where there are folds"
     )
+    parser.add_argument("--label", action="append", default=[], help="all if left out")
+    parser.add_argument("--config", help="fit this one alone; none: write the default and stop")
     parser.add_argument("--modality")
     parser.add_argument("--body-part")
     parser.add_argument("--device", default="cpu")
@@ -203,21 +211,32 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / "default.yaml"
     if not path.exists():
-        configure(
-            options.manifest,
-            out=path,
-            modality=options.modality,
-            body_part=options.body_part,
-            splits=options.splits,
-            budget_minutes=options.minutes,
-            device=options.device,
-        )
-    default = read_config(path, TrainConfig)
+        configure_default(path, options)
+    known = arms(read_config(path, TrainConfig))
+    if options.config not in {None, "none", *known}:
+        parser.error(f"--config {options.config}: wanted none or one of {', '.join(known)}")
     found = {}
-    for name, (config, cost) in arms(default).items():
-        print(f"{name} ...", flush=True)
-        found[name] = json.loads(run_arm(name, config, cost, options).read_text(encoding="utf-8"))
-    print("\n".join(table(found)))
+    for name, (config, cost) in known.items():
+        if options.config in {None, name}:
+            print(f"{name} ...", flush=True)
+            found[name] = json.loads(run_arm(name, config, cost, options).read_text("utf-8"))
+    if options.config is None:
+        print("\n".join(table(found)))
+
+
+def configure_default(path: Path, options: argparse.Namespace) -> None:
+    """Write the default config, for the speed in which budgets are counted."""
+    fingerprinting.measure_speed = lambda *_, **__: PICTURES_A_SECOND
+    configure(
+        options.manifest,
+        out=path,
+        labels=options.label,
+        modality=options.modality,
+        body_part=options.body_part,
+        splits=options.splits,
+        budget_minutes=options.minutes,
+        device=options.device,
+    )
 
 
 if __name__ == "__main__":

@@ -105,9 +105,9 @@ class FitConfig(Schema):
     """Pull targets towards 0.5 by half of this. None: targets as they are."""
     early_stop: EarlyStopConfig | None = None
     """None: the schedule is fixed. Refused when cross-fitting, where nothing may be chosen."""
-    logger: Literal["tensorboard", "none"] | None = None
+    logger: Literal["tensorboard", "mlflow", "none"] | None = None
     """Where losses are logged beside history.json: `logs` in each network's folder. None:
-    TensorBoard's files where it is installed, else nothing."""
+    TensorBoard's files where it is installed, else nothing. `mlflow`: a SQLite file for MLflow."""
     compile: bool | None = None
     """Compile the network by torch.compile. None or false: as it is."""
     devices: Annotated[int, Field(ge=1)] | None = None
@@ -115,8 +115,9 @@ class FitConfig(Schema):
     torchrun started; without torchrun, one."""
     nodes: Annotated[int, Field(ge=1)] | None = None
     """Machines. None: as many as torchrun was started on."""
-    strategy: Literal["auto", "ddp"] | None = None
-    """How several devices share a fit: `ddp`, each holds the whole network. None or auto: that."""
+    strategy: Literal["auto", "ddp", "fsdp"] | None = None
+    """How several devices share a fit: `ddp`, each holds the whole network; `fsdp`, each GPU holds
+    a part of weights, gradients and moments, for networks too large for one. None or auto: ddp."""
 
 
 class CardConfig(Schema):

@@ -142,6 +142,7 @@ def build_cache(
     folder: Path,
     rules: RulesConfig | None = None,
     say: Callable[[str], None] | None = None,
+    workers: int = 0,
 ) -> PictureCache:
     """The cache of what `prepare` makes of slices or of volumes, below `folder`.
 
@@ -155,11 +156,14 @@ def build_cache(
         )
         raise ConfigError(str(folder), [problem])
     recipe = recipe_of(prepare)
-    is_3d = isinstance(prepare, VolumePreprocessor)
-    shape = (1, *(prepare.size if is_3d else (prepare.size_px, prepare.size_px)))
+    if isinstance(prepare, VolumePreprocessor):
+        shape: tuple[int, ...] = (1, *prepare.size)
+    else:
+        shape = (1, prepare.size_px, prepare.size_px)
     pack_format = PackFormat(recipe, shape, dtype)
     words = rules.model_dump_json(exclude_none=True) if rules else ""
-    return PictureCache(PicturePack(folder, pack_format), words, say or (lambda _: None))
+    pack = PicturePack(folder, pack_format)
+    return PictureCache(pack, words, say or (lambda _: None), workers)
 
 
 def recipe_of(prepare: Any) -> dict[str, Any]:  # noqa: ANN401 (any dataclass that prepares)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ import torch
 
 from medrec.data.pack import PackEntry
 from medrec.data.pictures import Pictures
+from medrec.data.preparing import prepare_all
 from medrec.data.quality import is_there
 from medrec.errors import MedrecError, OutputError, ScanError
 from medrec.io.digest import file_digest
@@ -22,10 +22,11 @@ from medrec.io.header import read_header
 from medrec.io.stamp import stamp_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from medrec.data.pack import PackWriter, PicturePack
+    from medrec.data.preparing import Load, Prepared
 
 _KEPT_FREE_BYTES = 256 << 20
 _GIGABYTE = 1e9
@@ -33,22 +34,6 @@ _WAY_OUT = (
     "make room, name a folder on a larger disk (--set cache.folder=FOLDER), store a byte a pixel "
     "(--set cache.dtype=uint8), or take smaller pictures (preprocess.size_px or volume_size)"
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """The pictures (n, *shape) float32 of one file, and the source slice of each.
-
-    Of `slice_count` slices those that aren't in `slices` are blank.
-    """
-
-    images: torch.Tensor
-    slices: tuple[int, ...]
-    slice_count: int
-
-
-Load = Callable[[str], Prepared]
-"""Prepares the file at a path below the root."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,11 +54,13 @@ class PictureCache:
         rules: Which series of a folder counts, in words that change when the rules do: a folder's
             pictures depend on it.
         say: Told of the size before pictures are written, and of waiting.
+        workers: Processes that prepare files, 0 for this one alone; the pack is the same.
     """
 
     pack: PicturePack
     rules: str = ""
     say: Callable[[str], None] = field(default=lambda _: None)
+    workers: int = 0
 
     def fill(
         self,
@@ -113,7 +100,7 @@ class PictureCache:
         pictures are there already.
         """
         there = [path for path in dict.fromkeys(paths) if is_there(root / path)]
-        counts = {path: _count_readable(root / path) for path in there}
+        counts = {path: self.count_items(root / path) for path in there}
         if self._say_too_little(sum(counts.values()), len(counts)) is None:
             return None
         entries = self.pack.entries()
@@ -123,6 +110,15 @@ class PictureCache:
                 key = file_key(root / path, rules=self.rules)
                 missing |= {} if key in entries else {key: count}
         return self._say_too_little(sum(missing.values()), len(missing)) if missing else None
+
+    def count_items(self, path: Path) -> int:
+        """How many pictures a file may give; 0 where the disk refuses: said when it is prepared."""
+        if self.pack.format.holds_boxes:
+            return 1
+        try:
+            return count_slices(path)
+        except OSError:
+            return 0
 
     def check_disk(self, items: int, files: int) -> None:
         """Say how much will be written, and refuse what the disk can't hold.
@@ -194,13 +190,12 @@ class _Filling:
         self._entries = writer.entries
         missing = self.missing()
         if missing:
-            are_boxes = self._cache.pack.format.holds_boxes
-            items = sum(1 if are_boxes else count_slices(self._root / path) for path in missing)
+            items = sum(self._cache.count_items(self._root / path) for path in missing)
             self._cache.check_disk(items, len(missing))
-        for path in missing:
+        for path, found in prepare_all(missing, self._load, workers=self._cache.workers):
             try:
-                self._add(path, writer)
-            except (ScanError, ValueError) as error:
+                self._add(path, found, writer)
+            except ValueError as error:
                 self.problems[path] = str(error)
 
     def found(self) -> dict[str, PackEntry]:
@@ -211,8 +206,10 @@ class _Filling:
         self.problems |= {path: wrong[key] for path, key in self._keys.items() if key in wrong}
         return {path: self._entries[key] for path, key in self._keys.items() if key not in wrong}
 
-    def _add(self, path: str, writer: PackWriter) -> None:
-        prepared = self._load(path)
+    def _add(self, path: str, prepared: Prepared | str, writer: PackWriter) -> None:
+        if isinstance(prepared, str):
+            self.problems[path] = prepared
+            return
         if self._stamps[path] != _stamp_of(self._root / path):
             message = "io: the file changed while it was read: wait until it is whole"
             raise ValueError(message)
@@ -266,14 +263,6 @@ def count_slices(path: Path) -> int:
     except ScanError:
         return 0
     return header.slice_count or header.shape[2]
-
-
-def _count_readable(path: Path) -> int:
-    """`count_slices`, and 0 where the disk refuses: said when the file is prepared."""
-    try:
-        return count_slices(path)
-    except OSError:
-        return 0
 
 
 def _checked(path: Path) -> Path:

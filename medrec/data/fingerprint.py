@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -73,7 +73,7 @@ class Truth:
     rows_a_patient: Spread
     labels: Mapping[str, LabelCounts]
     exclusive: tuple[str, ...]
-    """Labels of which every row has exactly one; empty where there are none."""
+    """Labels of which every row has exactly one, and every file too; else empty."""
     granularity: Literal["slice", "scan"]
     """`slice` where rows name slices, `scan` where they speak of whole files."""
     strata: tuple[str, ...]
@@ -118,6 +118,8 @@ class PixelFacts:
     """Share of the foreground at the highest value."""
     percentiles: tuple[float, float, float]
     """The 0.5th, 50th and 99.5th."""
+    depth_share: float | None = None
+    """Depth of the stack over the longer side of the body, in mm; None of a film."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,8 @@ class Pixels:
     lowest: Spread
     middle: Spread
     highest: Spread
+    depth_share: Spread | None = None
+    """Depth of a stack over the longer side of the body, in mm; None of films."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +152,10 @@ class Machine:
     pictures_per_second: float
     measured_px: int
     measured_backbone: str
+    volumes_per_second: float | None = None
+    """Of the smallest 3D network; None unless scans are volumes with labels of the whole."""
+    measured_box: tuple[int, int, int] = (32, 64, 64)
+    """Depth, height and width at which `volumes_per_second` is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,12 +206,21 @@ def _counts(name: str, patients: Mapping[str, Sequence[Reference]]) -> LabelCoun
 
 
 def _exclusive(references: Sequence[Reference], names: Sequence[str]) -> tuple[str, ...]:
-    """All labels, where every row that knows them all has exactly one, and each occurs."""
-    known = [row.labels.values() for row in references if None not in row.labels.values()]
-    if len(names) < 2 or not known or any(sum(map(bool, own)) != 1 for own in known):  # noqa: PLR2004
+    """All labels, where every row that knows them all has exactly one, and each occurs.
+
+    No file has two, so that a volume has one class as its slices do.
+    """
+    if len(names) < 2:  # noqa: PLR2004
         return ()
-    occurring = {str(label) for row in references for label, truth in row.labels.items() if truth}
-    return tuple(names) if occurring == set(names) else ()
+    found: dict[str, set[str]] = {}
+    for row in references:
+        present = {str(label) for label, truth in row.labels.items() if truth}
+        if not present and None not in row.labels.values():
+            return ()
+        found.setdefault(row.path, set()).update(present)
+    if any(len(present) > 1 for present in found.values()):
+        return ()
+    return tuple(names) if set().union(*found.values()) == set(names) else ()
 
 
 def _strata(patients: Mapping[str, Sequence[Reference]]) -> tuple[str, ...]:
@@ -278,7 +295,19 @@ def look_at(volume: Volume) -> PixelFacts | None:
     mask = foreground_of(picture, fraction=FOREGROUND_FRACTION)
     if mask is None or not mask.any():
         return None
-    return _facts(picture, mask, is_film=volume.slice_count == 1)
+    facts = _facts(picture, mask, is_film=volume.slice_count == 1)
+    if volume.slice_count == 1:
+        return facts
+    return replace(facts, depth_share=_depth(volume) / facts.box_long_px)
+
+
+def _depth(volume: Volume) -> float:
+    """Depth of the stack, in pixels of a slice."""
+    if volume.geometry is None:
+        return float(volume.slice_count)
+    spacing = list(volume.geometry.spacing_mm)
+    thickness = spacing.pop(volume.slice_axis)
+    return volume.slice_count * thickness / min(spacing)
 
 
 def _facts(picture: Float32Array, mask: np.ndarray, *, is_film: bool) -> PixelFacts:
@@ -314,4 +343,5 @@ def pixels_of(facts: Sequence[PixelFacts]) -> Pixels:
         lowest=_spread([one.percentiles[0] for one in facts]),
         middle=_spread([one.percentiles[1] for one in facts]),
         highest=_spread([one.percentiles[2] for one in facts]),
+        depth_share=Spread.of([one.depth_share for one in facts if one.depth_share is not None]),
     )

@@ -58,20 +58,21 @@ def import_masks(
         ManifestError: No images, images without a mask, masks of another grid, pictures whose
             patient nobody tells; all are listed.
     """
-    root = Path(os.path.normpath(root))
+    # Absolute, since another process decodes, which may have been started from another folder.
+    top = Path(os.path.normpath(root.absolute()))
     problems = _wrong_options(images, rule)
-    pairs = [] if problems else _pairs(root, images, mask)
+    pairs = [] if problems else _pairs(top, images, mask)
     if not pairs and not problems:
         problems.append(f"{images}: no image matches")
     reserved = {*FIXED, rule.label}
     attributes = read_attributes(cases, reserved=reserved, problems=problems) if cases else {}
-    reader = _Reader(root, rule, patient or (lambda path: PurePosixPath(path).parent.name))
+    reader = _Reader(top, rule, patient or (lambda path: PurePosixPath(path).parent.name))
     references: list[Reference] = []
     for image, outline in pairs:
         try:
             references += reader.read(image, outline)
         except (ScanError, ValueError, OSError) as error:
-            problems.append(f"{to_source(image.relative_to(root))}: {_said_by(error)}")
+            problems.append(f"{to_source(image.relative_to(top))}: {_said_by(error)}")
     if patient is None and reader.is_one_folder:
         problems.append(
             "all pictures lie in one folder, and its name can't be the patient of each: tell "

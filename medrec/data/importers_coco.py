@@ -137,7 +137,11 @@ class _Reader:
 
     def _corners(self, where: str, one: dict[str, Any]) -> tuple[float, ...] | None:
         numbers = one.get("bbox")
-        if isinstance(numbers, list) and len(numbers) == _NUMBERS_OF_A_BOX and _are_numbers(numbers):
+        if (
+            isinstance(numbers, list)
+            and len(numbers) == _NUMBERS_OF_A_BOX
+            and _are_numbers(numbers)
+        ):
             x, y, width, height = numbers
             return x, y, x + width, y + height
         outline = one.get("segmentation")

@@ -283,7 +283,8 @@ def _given_splits(
     A patient of several splits counts for the first: so few may be too few all the same.
     """
     found = {name: {row.split for row in rows} for name, rows in patients.items()}
-    given = {name: min(known) for name, splits in found.items() if (known := splits - {None})}
+    known = {name: [one for one in splits if one] for name, splits in found.items()}
+    given = {name: min(splits) for name, splits in known.items() if splits}
     torn = sum(1 for splits in found.values() if len(splits) > 1)
     absent = len(patients) - len(given)
     problems = []

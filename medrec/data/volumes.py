@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from torch.utils.data import Dataset
 
-from medrec.data.cache import Prepared, fill_memory
+from medrec.data.cache import fill_memory
 from medrec.data.dataset import to_targets
 from medrec.data.leakage import digest_of
+from medrec.data.preparing import Prepared
 from medrec.errors import ManifestError
 from medrec.io.loading import load_file
 from medrec.preprocess.augment_volumes import sample_slices
@@ -142,9 +144,7 @@ def prepare_volumes(
     for reference in references:
         by_path[reference.path].append(reference)
 
-    def load(path: str) -> Prepared:
-        return _load(root / path, prepare, rules)
-
+    load = partial(_load, root, prepare, rules)
     if cache is None:
         filled = fill_memory(by_path, load=load)
     else:
@@ -169,13 +169,13 @@ def prepare_volumes(
     )
 
 
-def _load(path: Path, prepare: Prepare, rules: Rules | None) -> Prepared:
-    """Prepare one file; a box of voxels is one picture.
+def _load(root: Path, prepare: Prepare, rules: Rules | None, path: str) -> Prepared:
+    """Prepare one file below the root; a box of voxels is one picture.
 
     Raises:
         ScanError: The file can't be read or prepared.
     """
-    volume = load_file(path, rules=rules)
+    volume = load_file(root / path, rules=rules)
     result = prepare(volume)
     if isinstance(result, ModelInput):
         return Prepared(result.images, result.slices, volume.slice_count)

@@ -46,7 +46,7 @@ def _stages(config: FitConfig) -> dict[str, Any]:
         "head_epochs": config.unfreeze.head_epochs if config.unfreeze else None,
         "early_stop_patience": stop.patience if stop else None,
         "early_stop_min_delta": stop.min_delta if stop else 0.0,
-        "logger": config.logger or ("tensorboard" if _has_tensorboard() else "none"),
+        "logger": config.logger or ("tensorboard" if _is_installed("tensorboard") else "none"),
     }
 
 
@@ -56,13 +56,15 @@ def check_logger(config: FitConfig) -> None:
     Raises:
         UsageError: The command that installs it.
     """
-    if config.logger == "tensorboard" and not _has_tensorboard():
-        message = "fit.logger: tensorboard isn't installed: pip install medrec[tensorboard]"
+    if config.logger in {"tensorboard", "mlflow"} and not _is_installed(config.logger):
+        message = (
+            f"fit.logger: {config.logger} isn't installed: pip install medrec[{config.logger}]"
+        )
         raise UsageError(message)
 
 
-def _has_tensorboard() -> bool:
-    return find_spec("tensorboard") is not None
+def _is_installed(package: str) -> bool:
+    return find_spec(package) is not None
 
 
 def build_network(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from medrec.training.seen import depth_of, kind_of_network, slices_seen
+
 if TYPE_CHECKING:
     from medrec.data.fingerprint import Fingerprint
 
@@ -13,12 +15,15 @@ OVERHEAD = 1.25
 """Augmentation, watching, judging and checkpoints, over the bare steps of the network."""
 
 
-def pictures_an_epoch(fingerprint: Fingerprint) -> int:
-    """Pictures that the final network sees in an epoch: rows, or all slices of whole scans."""
-    rows, scans = fingerprint.truth.learned_rows, fingerprint.scans
-    if fingerprint.truth.granularity == "scan" and scans.kind == "volume":
-        return max(1, round(rows * scans.slices.median))
-    return max(1, rows)
+def rows_an_epoch(fingerprint: Fingerprint) -> int:
+    """What batches are made of: films or slices, or whole volumes where these have the labels."""
+    return max(1, fingerprint.truth.learned_rows)
+
+
+def pictures_a_row(fingerprint: Fingerprint) -> int:
+    """Pictures that the network computes for a row; a box of a 3D network counts as one."""
+    is_bag = kind_of_network(fingerprint) == "classifier_slices"
+    return slices_seen(fingerprint) if is_bag else 1
 
 
 def networks(fingerprint: Fingerprint) -> int:
@@ -30,13 +35,21 @@ def networks(fingerprint: Fingerprint) -> int:
     return FOLDS if fingerprint.truth.mode == "cross_fit" else 1
 
 
-def pictures_per_second(fingerprint: Fingerprint, *, size_px: int) -> float:
-    """The measured speed at another size: work grows with the pixels."""
+def rows_per_second(fingerprint: Fingerprint, *, size_px: int) -> float:
+    """The measured speed at another size: work grows with the pixels, of a box with its voxels.
+
+    `size_px` is the side of a picture, or height and width of the box of a 3D network.
+    """
     machine = fingerprint.machine
-    return machine.pictures_per_second * (machine.measured_px / size_px) ** 2
+    if kind_of_network(fingerprint) == "classifier_3d" and machine.volumes_per_second is not None:
+        depth, height, width = machine.measured_box
+        voxels = depth_of(fingerprint, size_px=size_px) * size_px**2
+        return machine.volumes_per_second * depth * height * width / voxels
+    speed = machine.pictures_per_second * (machine.measured_px / size_px) ** 2
+    return speed / pictures_a_row(fingerprint)
 
 
 def seconds_an_epoch(fingerprint: Fingerprint, *, size_px: int) -> float:
     """Of all networks of the run, one epoch each."""
-    shown = pictures_an_epoch(fingerprint) * networks(fingerprint)
-    return OVERHEAD * shown / pictures_per_second(fingerprint, size_px=size_px)
+    shown = rows_an_epoch(fingerprint) * networks(fingerprint)
+    return OVERHEAD * shown / rows_per_second(fingerprint, size_px=size_px)

@@ -22,7 +22,7 @@ def build_ema(decay: float, *, guard: SkipGuard | None = None) -> WeightAveragin
     steps; here the decay grows as (1 + n) / (10 + n) until it reaches `decay`.
     Steps that `guard` skipped leave it alone.
     """
-    return _StepAveraging(guard, multi_avg_fn=_growing(decay), use_buffers=True)
+    return _StepAveraging(guard, multi_avg_fn=growing_average(decay), use_buffers=True)
 
 
 class _StepAveraging(WeightAveraging):
@@ -37,7 +37,9 @@ class _StepAveraging(WeightAveraging):
         return step_idx is not None and not (self._guard is not None and self._guard.was_skipped)
 
 
-def _growing(decay: float) -> Average:
+def growing_average(decay: float) -> Average:
+    """The formula: averages, currents and the steps averaged so far; averages change in place."""
+
     def update(
         averages: Sequence[torch.Tensor], currents: Sequence[torch.Tensor], count: torch.Tensor
     ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -90,7 +91,8 @@ def fit_network(
     _check(data)
     last = folder / f"{LAST}.ckpt"
     module = ClassifierModule(
-        network,
+        # FSDP leaves a network in parts behind; this one gets the whole weights at the end.
+        deepcopy(network) if settings.strategy == "fsdp" else network,
         settings,
         positive_weight=positive_weights(
             data.train.targets, cap=settings.positive_weight_cap, exclusive=data.exclusive

@@ -60,8 +60,9 @@ class SkipGuard(pl.Callback):
     ) -> None:
         """Take the gradients away if one is no number: optimisers pass over weights without one."""
         gradients = [p.grad for p in pl_module.parameters() if p.grad is not None]
-        norms = torch.stack([torch.linalg.vector_norm(gradient) for gradient in gradients])
-        is_finite = bool(torch.isfinite(norms).all())
+        norms = [torch.linalg.vector_norm(gradient) for gradient in gradients]
+        # A process that holds a part of the network may hold no gradient.
+        is_finite = not norms or bool(torch.isfinite(torch.stack(norms)).all())
         self.was_skipped = not trainer.strategy.reduce_boolean_decision(is_finite, all=True)
         if not self.was_skipped:
             self._in_a_row = 0

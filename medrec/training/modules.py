@@ -70,10 +70,16 @@ class ClassifierModule(pl.LightningModule):
         self.register_buffer("_positive_weight", positive_weight, persistent=False)
         self._losses: list[torch.Tensor] = []
         self._watched: list[Batch] = []
+        self._groups: list[dict[str, Any]] = []
 
     def on_after_batch_transfer(self, batch: Batch, _: int) -> Batch:
         """Change the images of a batch that brings seeds; batches that are watched bring none."""
         return augment_batch(batch, self._augment_batch)
+
+    def setup(self, stage: str) -> None:
+        """Group the weights while they are whole: of shards neither names nor shapes are left."""
+        if stage == "fit":
+            self._groups = parameter_groups(self.network, self._settings)
 
     def on_train_epoch_start(self) -> None:
         """Begin the mean loss of the epoch anew."""
@@ -122,6 +128,8 @@ class ClassifierModule(pl.LightningModule):
         """Tell Lightning the log-loss, by which the best epoch may be chosen."""
         logits, targets = self._all_watched()
         loss = classifier_loss(logits, targets, exclusive=self._exclusive)
+        # Batch-norm statistics differ between processes: the first one's choose, and are kept.
+        loss = self.trainer.strategy.broadcast(loss)
         self.log(WATCHED_LOSS, loss, prog_bar=True)
 
     def on_train_epoch_end(self) -> None:
@@ -142,9 +150,7 @@ class ClassifierModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 (Lightning's own type is a union of dicts)
         """AdamW, warm-up and cosine by step."""
-        optimiser = torch.optim.AdamW(
-            parameter_groups(self.network, self._settings), lr=self._settings.learning_rate
-        )
+        optimiser = torch.optim.AdamW(self._groups, lr=self._settings.learning_rate)
         steps = int(self.trainer.estimated_stepping_batches)
         warmup = self._settings.warmup_fraction
         schedule = LambdaLR(

@@ -30,7 +30,8 @@ def parameter_groups(network: nn.Module, settings: FitSettings) -> list[dict[str
             },
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
         ]
-    backbone = getattr(network, "backbone", network)
+    found = _backbone(network)
+    backbone = network if found is None else found
     groups: list[dict[str, Any]] = param_groups_layer_decay(
         backbone, weight_decay=settings.weight_decay, layer_decay=settings.layer_decay
     )
@@ -48,6 +49,12 @@ def parameter_groups(network: nn.Module, settings: FitSettings) -> list[dict[str
     ]
 
 
+def _backbone(network: Any) -> Any:  # noqa: ANN401 (any network; None without timm's)
+    """The timm network inside a classifier, or inside the encoder of one of whole volumes."""
+    own = getattr(network, "backbone", None)
+    return own if own is not None else getattr(getattr(network, "encoder", None), "backbone", None)
+
+
 class FrozenBackbone(pl.Callback):
     """Let the head alone learn for the first epochs; batch-norm statistics wait as well.
 
@@ -60,7 +67,7 @@ class FrozenBackbone(pl.Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: pl.LightningModule) -> None:
         """Freeze or free what belongs to the backbone, as the epoch says."""
-        backbone: Any = getattr(pl_module.network, "backbone", None)
+        backbone: Any = _backbone(pl_module.network)
         if not hasattr(backbone, "get_classifier"):
             return
         is_frozen = trainer.current_epoch < self._epochs

@@ -9,24 +9,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from medrec.training.choice import Choice
+from medrec.training.plan_balance import choose_balance
 from medrec.training.plan_judging import (
+    choose_exclusive,
     choose_operating_points,
     choose_scope,
     choose_splits,
     choose_substacks,
 )
 from medrec.training.plan_learning import (
-    choose_backbone,
     choose_batch,
     choose_epochs,
-    choose_mirror,
     choose_optimiser,
-    choose_positive_weight,
     choose_precision,
-    choose_regularisation,
-    choose_weights,
     choose_workers,
 )
+from medrec.training.plan_network import choose_box, choose_model
 from medrec.training.plan_picture import (
     choose_augmentation,
     choose_background,
@@ -35,6 +33,8 @@ from medrec.training.plan_picture import (
     choose_polarity,
     choose_size,
 )
+from medrec.training.plan_transfer import choose_transfer
+from medrec.training.seen import has_exam_labels, kind_of_network
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,20 +48,31 @@ Plan = dict[str, Choice]
 SEED = 1
 
 
-def plan_training(
-    fingerprint: Fingerprint, asked: Asked, *, manifest: str, splits_file: str, has_weights: bool
+def plan_training(  # noqa: PLR0913
+    fingerprint: Fingerprint,
+    asked: Asked,
+    *,
+    manifest: str,
+    splits_file: str,
+    has_weights: bool,
+    has_torchio: bool = False,
+    are_splits_given: bool = False,
 ) -> Plan:
     """Apply every rule.
 
     `manifest` and `splits_file` are written as given; `has_weights` says whether the package with
-    ImageNet weights is installed.
+    ImageNet weights is installed, `has_torchio` the one that makes artefacts of MRI;
+    `are_splits_given`, that
+    `splits_file` is there already.
     """
     labels = ", ".join(
-        f"{name} {fingerprint.truth.labels[name].positive_patients} positive patients"
+        f"{name}: {fingerprint.truth.labels[name].positive_patients} positive patients"
         for name in asked.labels
     )
     crop = choose_crop(fingerprint)
-    size = choose_size(fingerprint, crop=str(crop.value))
+    size = choose_size(fingerprint, crop=str(crop.value), anatomy=asked.anatomy)
+    splits = choose_splits(fingerprint, file=splits_file, seed=SEED, is_given=are_splits_given)
+    augment = choose_augmentation(fingerprint, asked, has_torchio=has_torchio)
     return {
         "kind": Choice("train", "`medrec train` reads it"),
         "name": Choice(asked.name, "of the model; change it as you like"),
@@ -69,13 +80,14 @@ def plan_training(
         "seed": Choice(SEED, "fixes order, augmentation and first weights"),
         "labels": Choice(list(asked.labels), labels),
         "primary_label": Choice(asked.primary, "decides between flag and clear"),
+        "exclusive": choose_exclusive(fingerprint, labels=asked.labels),
         "data.kind": Choice("manifest", "rows with paths and labels"),
         "data.manifest": Choice(manifest, "relative to this file"),
-        **_below("splits", choose_splits(fingerprint, file=splits_file, seed=SEED)),
+        **_below("splits", splits),
         **_below("scope", choose_scope(fingerprint, asked)),
         **_below("preprocess", _preprocess(fingerprint, asked, crop=crop, size=size)),
-        **_below("augment", choose_augmentation(fingerprint, asked)),
-        **_below("model", _model(fingerprint, asked, has_weights=has_weights)),
+        **_below("augment", augment),
+        **_below("model", choose_model(fingerprint, asked, has_weights=has_weights)),
         **_fit(fingerprint, asked, size_px=int(str(size.value)), has_weights=has_weights),
         **_below("calibration", _calibration(fingerprint, asked)),
         **_below("card", _card(fingerprint, asked)),
@@ -87,10 +99,13 @@ def _below(section: str, choices: Mapping[str, Choice]) -> Plan:
 
 
 def _preprocess(fingerprint: Fingerprint, asked: Asked, *, crop: Choice, size: Choice) -> Plan:
+    if kind_of_network(fingerprint) == "classifier_3d":
+        seen = {"volume_size": choose_box(fingerprint, size=size)}
+    else:
+        whole = "The whole picture, no patches: a label says not where"
+        seen = {"size_px": Choice(size.value, f"{size.reason} {whole}")}
     return {
-        "size_px": Choice(
-            size.value, f"{size.reason} The whole picture, no patches: a label says not where"
-        ),
+        **seen,
         "crop": crop,
         "crop_margin": Choice(0.02, "skin and skull must not be cut by a threshold"),
         "intensity": choose_intensity(fingerprint),
@@ -99,48 +114,35 @@ def _preprocess(fingerprint: Fingerprint, asked: Asked, *, crop: Choice, size: C
     }
 
 
-def _model(fingerprint: Fingerprint, asked: Asked, *, has_weights: bool) -> Plan:
-    kind = "one judgement a film" if fingerprint.scans.kind == "film" else (
-        "each slice is judged, as slices have labels; an exam pools its slices. A 3D network needs "
-        "many volumes"
-    )  # fmt: skip
-    return {
-        "kind": Choice("classifier_2d", kind),
-        "backbone": choose_backbone(),
-        **choose_regularisation(fingerprint),
-        "mirror_average": choose_mirror(asked.anatomy),
-        "weights": choose_weights(is_installed=has_weights),
-        "pooling": Choice(
-            {"positions": 8, "top": 2},
-            "the mean of the two highest of eight positions; runs of slices choose top anew",
-        ),
-    }
-
-
 def _fit(fingerprint: Fingerprint, asked: Asked, *, size_px: int, has_weights: bool) -> Plan:
+    from_scratch = not has_weights or kind_of_network(fingerprint) == "classifier_3d"
     batch = choose_batch(fingerprint, size_px=size_px)
-    epochs = choose_epochs(fingerprint, size_px=size_px, from_scratch=not has_weights)
+    epochs = choose_epochs(fingerprint, size_px=size_px, from_scratch=from_scratch)
+    count = int(str(epochs.value))
     optimiser = choose_optimiser(
-        fingerprint,
-        batch=int(str(batch.value)),
-        epochs=int(str(epochs.value)),
-        from_scratch=not has_weights,
+        fingerprint, batch=int(str(batch.value)), epochs=count, from_scratch=from_scratch
     )
     return {
         "fit.epochs": epochs,
         "fit.batch_size": batch,
         "fit.precision": choose_precision(fingerprint),
         "fit.workers": choose_workers(fingerprint),
-        "fit.positive_weight_cap": choose_positive_weight(fingerprint, labels=asked.labels),
+        **_below("fit", choose_balance(fingerprint, labels=asked.labels)),
+        **_below("fit", choose_transfer(fingerprint, epochs=count, from_scratch=from_scratch)),
         **_below("fit.optimiser", optimiser),
     }
 
 
 def _calibration(fingerprint: Fingerprint, asked: Asked) -> Plan:
+    substacks = (
+        Choice(None, "not needed: the network learns from whole exams and is calibrated on them")
+        if has_exam_labels(fingerprint)
+        else choose_substacks(fingerprint, primary=asked.primary)
+    )
     return {
         "method": Choice("auto", "the lower log-loss when cross-validated by patient"),
         "operating_points": choose_operating_points(),
-        "substacks": choose_substacks(fingerprint, primary=asked.primary),
+        "substacks": substacks,
         "bootstrap_rounds": Choice(1000, "enough for 95 % intervals"),
     }
 
@@ -148,9 +150,10 @@ def _calibration(fingerprint: Fingerprint, asked: Asked) -> Plan:
 def _card(fingerprint: Fingerprint, asked: Asked) -> Plan:
     truth, scans = fingerprint.truth, fingerprint.scans
     counts = truth.labels[asked.primary]
-    where = f"{'/'.join(asked.modality)} of {'/'.join(asked.body_part)}"
+    where = f"{'/'.join(asked.modality)} scans of the {'/'.join(asked.body_part).lower()}"
+    what = "films" if scans.kind == "film" else "scans"
     facts = (
-        f"{scans.count} scans of {truth.patients} patients, {counts.positive_patients} of them "
+        f"{scans.count} {what} of {truth.patients} patients, {counts.positive_patients} of them "
         f"with {asked.primary}"
     )
     todo = "TODO, by a person: no number tells it"

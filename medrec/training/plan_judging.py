@@ -17,10 +17,14 @@ _LONGEST_RUN = 40
 _SHORTEST_RUN = 8
 
 
-def choose_splits(fingerprint: Fingerprint, *, file: str, seed: int) -> dict[str, Choice]:
+def choose_splits(
+    fingerprint: Fingerprint, *, file: str, seed: int, is_given: bool = False
+) -> dict[str, Choice]:
     """By patient, as the rule for few patients says; frozen beside the config."""
     truth = fingerprint.truth
-    if truth.has_splits:
+    if is_given:
+        frozen = Choice(file, "given by --splits: the test stays the test")
+    elif truth.has_splits:
         frozen = Choice(None, "the manifest's column split says it")
     else:
         frozen = Choice(file, "planned at the first run and frozen: the test stays the test")
@@ -48,11 +52,26 @@ def needs_substacks(fingerprint: Fingerprint, *, primary: str) -> bool:
     """Whether exams must be stood in for: slices have labels, no patient is free of lesions."""
     truth = fingerprint.truth
     is_sliced = fingerprint.scans.kind == "volume" and truth.granularity == "slice"
+    if truth.exclusive:
+        return False
     return is_sliced and truth.labels[primary].negative_patients < _FEWEST_OF_A_CLASS
+
+
+def choose_exclusive(fingerprint: Fingerprint, *, labels: tuple[str, ...]) -> Choice:
+    """A softmax, where every row has exactly one of the labels."""
+    group = fingerprint.truth.exclusive
+    if len(labels) == 1:
+        return Choice(None, "one label excludes no other")
+    if set(group) != set(labels):
+        return Choice(None, "some rows have two of the labels or none: each has a probability")
+    reason = "every row has exactly one of them: their probabilities sum to 1 (a softmax)"
+    return Choice([list(labels)], reason)
 
 
 def choose_substacks(fingerprint: Fingerprint, *, primary: str) -> Choice:
     """Runs of slices as exams, where whole exams are all positive."""
+    if fingerprint.truth.exclusive:
+        return Choice(None, "none for classes that exclude each other")
     if not needs_substacks(fingerprint, primary=primary):
         return Choice(None, "not needed: there are exams of both kinds, or each picture is one")
     slices = fingerprint.scans.slices
@@ -82,7 +101,9 @@ def choose_scope(fingerprint: Fingerprint, asked: Asked) -> dict[str, Choice]:
         ),
         "dimensionality": Choice(
             "image" if scans.kind == "film" else "volume",
-            f"{scans.count} scans of {scans.slices.median:g} slices (median)",
+            f"{scans.count} films"
+            if scans.kind == "film"
+            else f"{scans.count} stacks of {scans.slices} slices",
         ),
         "domain": Choice("clinical", "TODO: set surrogate if these are projections or simulations"),
         "lesions": Choice("real", "TODO: set planted if lesions were painted in"),

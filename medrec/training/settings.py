@@ -36,8 +36,8 @@ class FitSettings:
     label_smoothing: float | None = None
     early_stop_patience: int | None = None
     early_stop_min_delta: float = 0.0
-    logger: Literal["tensorboard", "none"] = "none"
+    logger: Literal["tensorboard", "mlflow", "none"] = "none"
     compile: bool | None = None
     devices: int | None = None
     nodes: int | None = None
-    strategy: Literal["auto", "ddp"] | None = None
+    strategy: Literal["auto", "ddp", "fsdp"] | None = None

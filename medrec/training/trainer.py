@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import MLFlowLogger, TensorBoardLogger
 
 from medrec.errors import TrainingError
 from medrec.training.ema import build_ema
 from medrec.training.guard import SkipGuard
 from medrec.training.ranks import Ranks, check_ranks, find_ranks
+from medrec.training.sharding import ShardedClip, ShardedEma, ShardedStrategy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from medrec.training.settings import FitSettings
@@ -51,12 +52,8 @@ def build_trainer(
     name, _, index = device.partition(":")
     ranks = find_ranks()
     _check(settings, device, ranks, choose_best=choose_best)
-    guard = SkipGuard()
-    made: list[pl.Callback] = [
-        guard,
-        build_ema(settings.ema_decay, guard=guard),
-        _checkpoints(folder),
-    ]
+    is_sharded = settings.strategy == "fsdp"
+    made = [*_guarded(settings, is_sharded=is_sharded), _checkpoints(folder)]
     if choose_best:
         made.append(_checkpoints(folder, choose_best=True))
     if settings.early_stop_patience is not None:
@@ -68,11 +65,11 @@ def build_trainer(
         accelerator={"cuda": "gpu"}.get(name, name),
         devices=[int(index)] if index else ranks.here,
         num_nodes=ranks.nodes,
-        strategy="ddp" if ranks.count > 1 else "auto",
+        strategy=_strategy(ranks, is_sharded=is_sharded),
         use_distributed_sampler=False,  # medrec's own sampler deals the rows out
         precision=_PRECISIONS[settings.precision],
         max_epochs=settings.epochs,
-        gradient_clip_val=settings.gradient_clip or None,
+        gradient_clip_val=None if is_sharded else settings.gradient_clip or None,
         accumulate_grad_batches=settings.accumulate or 1,
         deterministic="warn",
         callbacks=[*made, *callbacks],
@@ -84,11 +81,30 @@ def build_trainer(
     )
 
 
+def _guarded(settings: FitSettings, *, is_sharded: bool) -> list[pl.Callback]:
+    """What watches and averages every step, in this order."""
+    guard = SkipGuard()
+    if not is_sharded:
+        return [guard, build_ema(settings.ema_decay, guard=guard)]
+    made: list[pl.Callback] = [guard, ShardedEma(settings.ema_decay, guard=guard)]
+    if settings.gradient_clip:
+        made.append(ShardedClip(settings.gradient_clip, guard=guard))
+    return made
+
+
+def _strategy(ranks: Ranks, *, is_sharded: bool) -> str | ShardedStrategy:
+    if is_sharded:
+        return ShardedStrategy()
+    return "ddp" if ranks.count > 1 else "auto"
+
+
 def _check(settings: FitSettings, device: str, ranks: Ranks, *, choose_best: bool) -> None:
     problems = check_ranks(ranks, devices=settings.devices, nodes=settings.nodes, device=device)
     if ranks.count > 1 and settings.head_epochs:
         problems.append("fit.unfreeze: weights can't be frozen for a while on several devices")
     has_gpu = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
+    if settings.strategy == "fsdp":
+        problems += _refuse_sharding(settings, ranks, has_gpu=has_gpu)
     if settings.precision == "fp16" and not has_gpu:
         problems.append("fit.precision: fp16 needs a GPU; bf16 and 32 work on the CPU")
     if settings.early_stop_patience is not None and not choose_best:
@@ -100,11 +116,38 @@ def _check(settings: FitSettings, device: str, ranks: Ranks, *, choose_best: boo
         raise TrainingError(message)
 
 
-def _logger(settings: FitSettings, folder: Path) -> TensorBoardLogger | Literal[False]:
-    """Log into `logs`, without further folders: one fit, one log."""
-    if settings.logger == "none":
-        return False
-    return TensorBoardLogger(folder, name="logs", version="")
+def _refuse_sharding(settings: FitSettings, ranks: Ranks, *, has_gpu: bool) -> Iterator[str]:
+    if not has_gpu:
+        yield "fit.strategy: fsdp needs GPUs; ddp trains on the CPU as well"
+    if ranks.count == 1:
+        yield "fit.strategy: fsdp shares a network among processes: start several by torchrun"
+    if settings.compile:
+        yield "fit.compile: not with fit.strategy fsdp; leave one of them out"
+
+
+def _logger(
+    settings: FitSettings, folder: Path
+) -> TensorBoardLogger | MLFlowLogger | Literal[False]:
+    """Log into `logs`, without further folders: one fit, one log, no server."""
+    match settings.logger:
+        case "none":
+            return False
+        case "tensorboard":
+            return TensorBoardLogger(folder, name="logs", version="")
+        case "mlflow":
+            return _mlflow(folder / "logs")
+
+
+def _mlflow(logs: Path) -> MLFlowLogger:
+    """Write a SQLite file of losses; the names of user and script are kept out of it."""
+    logs.mkdir(parents=True, exist_ok=True)
+    return MLFlowLogger(
+        experiment_name="medrec",
+        run_name=logs.parent.name,
+        tracking_uri=f"sqlite:///{(logs / 'mlflow.db').absolute()}",
+        artifact_location="logs",  # none are written; a path would name this machine's folders
+        tags={"mlflow.user": "medrec", "mlflow.source.name": "medrec"},
+    )
 
 
 def _early_stop(patience: int, min_delta: float) -> EarlyStopping:

@@ -17,6 +17,8 @@ _INDENT = "  "
 def to_yaml(plan: Mapping[str, Choice], *, heading: str) -> str:
     """Write choices by dotted key as nested YAML; each reason is a comment above its key.
 
+    Neighbours with one reason share a comment.
+
     >>> print(to_yaml({"fit.epochs": Choice(6, "why not")}, heading="Made."), end="")
     # Made.
     <BLANKLINE>
@@ -26,6 +28,7 @@ def to_yaml(plan: Mapping[str, Choice], *, heading: str) -> str:
     """
     lines = [*_comment(heading, ""), ""]
     open_sections: list[str] = []
+    before = ""
     for key, choice in plan.items():
         *sections, name = key.split(".")
         for depth, section in enumerate(sections):
@@ -33,10 +36,14 @@ def to_yaml(plan: Mapping[str, Choice], *, heading: str) -> str:
                 lines += ["", f"{_INDENT * depth}{section}:"] if depth == 0 else [
                     f"{_INDENT * depth}{section}:"
                 ]  # fmt: skip
-                open_sections = sections[: depth + 1]
-        open_sections = sections
+                open_sections, before = sections[: depth + 1], ""
+        if open_sections != sections:
+            open_sections, before = sections, ""
         indent = _INDENT * len(sections)
-        lines += [*_comment(choice.reason, indent), f"{indent}{name}: {_value(choice.value)}"]
+        if choice.reason != before:
+            lines += _comment(choice.reason, indent)
+        lines += _entry(name, choice.value, indent)
+        before = choice.reason
     text = "\n".join(lines) + "\n"
     return text.replace("\n\n\n", "\n\n")
 
@@ -59,8 +66,23 @@ def _comment(text: str, indent: str) -> list[str]:
     return textwrap.wrap(text, width, initial_indent=start, subsequent_indent=start)
 
 
-def _value(value: object) -> str:
-    """One line of YAML, quoted where it must be."""
+def _entry(name: str, value: object, indent: str) -> list[str]:
+    """One line of YAML, or several where one would be too long."""
+    line = f"{indent}{name}: {_flow(value)}"
+    if len(line) <= _WIDTH:
+        return [line]
+    text: str = yaml.safe_dump(
+        {name: value},
+        # Mappings inside stay in braces, one a line; long texts in a list get lines of their own.
+        default_flow_style=None if isinstance(value, dict) else False,
+        width=_WIDTH - len(indent),
+        sort_keys=False,
+        allow_unicode=True,
+    )
+    return textwrap.indent(text, indent).splitlines()
+
+
+def _flow(value: object) -> str:
     text: str = yaml.safe_dump(
         value, default_flow_style=True, width=10**6, sort_keys=False, allow_unicode=True
     )

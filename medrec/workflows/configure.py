@@ -24,7 +24,12 @@ from medrec.inference.device import pick_device
 from medrec.training.choice import Asked
 from medrec.training.plan import Plan, plan_training
 from medrec.workflows.commented import to_data, to_yaml
-from medrec.workflows.fingerprinting import has_weights, read_fingerprint, read_headers
+from medrec.workflows.fingerprinting import (
+    has_torchio,
+    has_weights,
+    read_fingerprint,
+    read_headers,
+)
 
 BUDGET_MINUTES = 60.0
 SAMPLE = 200
@@ -97,6 +102,8 @@ def configure(  # noqa: PLR0913 (each is an option of the verb)
         manifest=Path(os.path.relpath(manifest.resolve(), out.parent.resolve())).as_posix(),
         splits_file=frozen.as_posix() if frozen else f"{out.stem}-splits.csv",
         has_weights=has_weights(),
+        has_torchio=has_torchio(),
+        are_splits_given=splits is not None,
     )
     return ConfigureResult(out, _write(out, choices), fingerprint, choices)
 
@@ -174,12 +181,6 @@ def _asked(
         problems.append("the headers name no modality: give --modality, such as MR, DX or MG")
     if facts and not body_part:
         problems.append("the headers name no body part: give --body-part, such as BRAIN or CHEST")
-    is_vague = facts and facts.kind == "volume" and all(row.slice is None for row in references)
-    if is_vague:
-        problems.append(
-            "rows speak of whole volumes: slices need labels (column slice), as `medrec dataset "
-            "import masks` writes them, or a `classifier_slices` model by hand"
-        )
     return Asked(
         name=re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "model",
         labels=labels,

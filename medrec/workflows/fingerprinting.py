@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
-from medrec.config.model import ModelConfig, NoWeights
+from medrec.config.model import ModelConfig, NoWeights, VolumeConfig
 from medrec.data.fingerprint import (
     Fingerprint,
     Machine,
@@ -31,7 +32,8 @@ from medrec.io.header import read_header
 from medrec.io.index import index_scans
 from medrec.io.loading import load_file, load_mask
 from medrec.training.build import build_network
-from medrec.training.plan_learning import BACKBONE, PACKAGE
+from medrec.training.plan_network import ARCHITECTURE_3D, BACKBONE, PACKAGE
+from medrec.training.seen import may_be_3d
 from medrec.training.speed import measure_speed
 
 MEASURED_PX = 192
@@ -41,6 +43,11 @@ _GB = 1024**3
 def has_weights() -> bool:
     """Whether the package with ImageNet weights is installed."""
     return find_spec(PACKAGE) is not None
+
+
+def has_torchio() -> bool:
+    """Whether artefacts of MRI can be made."""
+    return find_spec("torchio") is not None
 
 
 def read_headers(
@@ -95,12 +102,17 @@ def read_fingerprint(  # noqa: PLR0913
     order = np.random.default_rng(seed).permutation(len(paths))[:sample]
     drawn = {paths[n] for n in order}
     facts, sides = _decode([row for row in seen if row.path in drawn], root)
+    truth = truth_of(references, mode=plan.mode, learned_rows=len(learned))
+    sums = scans_of([headers for headers in scans if headers])
+    machine = read_machine(device, label_count=max(1, len(truth.labels)))
+    if may_be_3d(truth, sums):
+        machine = replace(machine, volumes_per_second=_volumes_per_second(machine, device))
     return Fingerprint(
-        truth=truth_of(references, mode=plan.mode, learned_rows=len(learned)),
-        scans=scans_of([headers for headers in scans if headers]),
+        truth=truth,
+        scans=sums,
         pixels=pixels_of(facts),
         lesions_px=Spread.of(sides),
-        machine=read_machine(device, label_count=max(1, len(references[0].labels))),
+        machine=machine,
         budget_minutes=budget_minutes,
     )
 
@@ -152,7 +164,27 @@ def read_machine(device: str, *, label_count: int) -> Machine:
     )
 
 
+def _volumes_per_second(machine: Machine, device: str) -> float:
+    depth, size, _ = machine.measured_box
+    model = VolumeConfig(kind="classifier_3d", architecture=ARCHITECTURE_3D)
+    network = build_network(model, label_count=1, size_px=size, seed=1)
+    speed = measure_speed(
+        network, size_px=size, depth=depth, label_count=1, device=device, batch_size=2
+    )
+    return round(speed, 3)
+
+
 def _free_memory() -> int:
+    """Bytes that a program can have: what caches of files hold counts as free, where it is told."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        told = next(line for line in lines if line.startswith("MemAvailable:"))
+        return int(told.split()[1]) * 1024
+    except (OSError, StopIteration, ValueError):
+        return _idle_memory()
+
+
+def _idle_memory() -> int:
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError, AttributeError):

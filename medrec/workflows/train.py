@@ -167,7 +167,7 @@ def _read_data(
         labels=config.labels,
         where=str(path),
         plan=lambda: build_splits(config.splits, references, folder=path.parent),
-        cache=_cache_of_slices(config, _cache_folder(config, path.parent, out), _silent),
+        cache=_cache_of(config, _cache_folder(config, path.parent, out), _silent),
     )
     check_ensemble(config, plan)
     return references, root, plan
@@ -235,19 +235,18 @@ class _Run:
             root=self.root,
             prepare=build_preprocessor(config.preprocess),
             rules=build_rules(rules_of(config)),
-            cache=_cache_of_slices(config, self.cache, self.say),
+            cache=_cache_of(config, self.cache, self.say),
             labels=[Label(label) for label in config.labels],
         )
 
     def _volumes(self, references: Sequence[Reference]) -> VolumeDataset:
-        config, rules = self.config, rules_of(self.config)
-        prepare = build_any_preprocessor(config.preprocess, config.model)
+        config = self.config
         return prepare_volumes(
             references,
             root=self.root,
-            prepare=prepare,
-            rules=build_rules(rules),
-            cache=build_cache(config.cache, prepare, folder=self.cache, rules=rules, say=self.say),
+            prepare=build_any_preprocessor(config.preprocess, config.model),
+            rules=build_rules(rules_of(config)),
+            cache=_cache_of(config, self.cache, self.say),
             labels=[Label(label) for label in config.labels],
         )
 
@@ -299,12 +298,16 @@ def _cache_folder(config: TrainConfig, beside: Path, out: Path) -> Path:
     return beside / named if named else out / _CACHE
 
 
-def _cache_of_slices(config: TrainConfig, folder: Path, say: Say) -> PictureCache | None:
-    """Where the pictures of slices are kept; None for a network of whole exams, which has none."""
-    if is_of_exams(config.model):
-        return None
-    prepare, rules = build_preprocessor(config.preprocess), rules_of(config)
-    return build_cache(config.cache, prepare, folder=folder, rules=rules, say=say)
+def _cache_of(config: TrainConfig, folder: Path, say: Say) -> PictureCache:
+    """Where prepared slices or volumes are kept."""
+    return build_cache(
+        config.cache,
+        build_any_preprocessor(config.preprocess, config.model),
+        folder=folder,
+        rules=rules_of(config),
+        say=say,
+        workers=config.fit.workers,
+    )
 
 
 def _silent(_: str) -> None:

@@ -1,5 +1,9 @@
 """Training and judging on a GPU."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -7,10 +11,12 @@ import torch
 from medrec.data.dataset import SliceDataset
 from medrec.domain.reference import Reference
 from medrec.models.classifiers import TimmClassifier
+from medrec.package.package import open_package
 from medrec.preprocess.augment_batch import BatchAugmenter
 from medrec.training.fit import FitData, fit_network
 from medrec.training.predict import predict_logits
 from medrec.training.settings import FitSettings
+from tests.training_factory import write_config, write_films
 
 pytestmark = [
     pytest.mark.gpu,
@@ -39,7 +45,7 @@ def test_the_gpu_judges_as_the_cpu_does(slices):
     assert np.allclose(expected, predict_logits(network, slices, device="cuda"), atol=1e-2)
 
 
-@pytest.mark.parametrize("precision", ["32", "bf16"])
+@pytest.mark.parametrize("precision", ["32", "bf16", "fp16"])
 def test_a_network_trains_on_the_gpu(slices, tmp_path, precision):
     torch.manual_seed(1)
     network = TimmClassifier("test_efficientnet", label_count=1)
@@ -68,3 +74,26 @@ def test_noise_on_the_gpu_repeats(slices):
     augment = BatchAugmenter(64, noise=1.0, noise_std=0.1)
 
     assert torch.equal(augment(images, seeds), augment(images, seeds))
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="fewer than two CUDA devices")
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+@pytest.mark.parametrize("precision", ["32", "bf16", "fp16"])
+def test_two_gpus_train_one_package_and_resume_it(tmp_path, strategy, precision):
+    films = write_films(tmp_path / "films", ["high", None] * 15, splits=["train", "train", "test"])
+    fit = {"epochs": 1, "batch_size": 4, "strategy": strategy, "precision": precision}
+    config = write_config(tmp_path, films, fit=fit)
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = ["-m", "medrec", "train", str(config), "--out", str(tmp_path / "run")]
+
+    for more in ([], ["--resume"]):
+        done = subprocess.run(
+            [sys.executable, *launcher, *command, "--device", "cuda", *more],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert 0 == done.returncode, done.stderr
+    assert "disc" == open_package(tmp_path / "run" / "model").manifest.name

@@ -1,5 +1,7 @@
 """Archives to manifests."""
 
+from pathlib import Path
+
 import nibabel
 import numpy as np
 import pytest
@@ -214,3 +216,13 @@ def test_a_patient_with_two_rows_of_attributes_is_refused_by_line(tmp_path):
         "cases.csv, line 4, column patient",
         "cases.csv, line 5, column patient",
     ] == starts
+
+
+def test_a_relative_folder_starts_where_the_user_stands_now(tmp_path, monkeypatch):
+    for name in ("first", "second"):
+        add_patient(tmp_path / name / "archive", name)
+
+    for name in ("first", "second"):
+        monkeypatch.chdir(tmp_path / name)  # the decoder, once started, stays in the first
+
+        assert {f"{name}/flair.nii.gz"} == {row.path for row in read(Path("archive"))}

@@ -12,25 +12,29 @@ from medrec.training.ranks import meet
 from medrec.training.sampling import training_loader
 
 
-def fit_as(rank, port, network, slices, settings, folder):
+def fit_as(process, network, slices, settings, folder, resume):
+    rank, port = process
     count = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "x"}
     place = {"RANK": str(rank), "LOCAL_RANK": str(rank), "GROUP_RANK": "0"}
     os.environ.update(count | place | {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port)})
     meet("cpu")
-    fitted = fit_network(network, FitData(slices), settings=settings, folder=folder, device="cpu")
+    options = {"settings": settings, "folder": folder, "device": "cpu", "resume": resume}
+    fitted = fit_network(network, FitData(slices, watched=slices), **options)
     drawn = training_loader(slices, settings, augment=None).sampler
     (folder / f"{rank}.txt").write_text(" ".join(str(draw.row) for draw in drawn))
     torch.save(fitted.network.state_dict(), folder / f"{rank}.pt")
 
 
-def fit_by_two(network, slices, settings, folder):
+def fit_by_two(network, slices, settings, folder, *, resume=False, is_cut=False):
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     context = multiprocessing.get_context("fork")
     processes = [
-        context.Process(target=fit_as, args=(rank, port, network(), slices, settings, folder))
+        context.Process(
+            target=fit_as, args=((rank, port), network(), slices, settings, folder, resume)
+        )
         for rank in (0, 1)
     ]
     for process in processes:
@@ -38,6 +42,8 @@ def fit_by_two(network, slices, settings, folder):
     for process in processes:
         process.join(60)
     assert [0, 0] == [process.exitcode for process in processes]
+    if is_cut:
+        return None
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in (0, 1)]  # noqa: TID251
 
 

@@ -13,8 +13,10 @@ from typer.testing import CliRunner
 from medrec.cli.app import app
 from medrec.config.kinds import read_any_config
 from medrec.errors import ManifestError, OutputError, UsageError
+from medrec.training.choice import Choice
 from medrec.workflows import configure as module
 from medrec.workflows import fingerprinting
+from medrec.workflows.commented import to_data, to_yaml
 from medrec.workflows.configure import configure
 
 PATIENTS = 24
@@ -52,9 +54,29 @@ def test_the_config_reads_back_and_each_key_has_a_reason(manifest, tmp_path):
 
     assert read_any_config(out) == result.config
     lines = out.read_text(encoding="utf-8").splitlines()
-    keys = [n for n, line in enumerate(lines) if ": " in line and line.lstrip()[0] != "#"]
-    assert len(result.plan) == len(keys)
-    assert all(lines[n - 1].lstrip().startswith("# ") for n in keys)
+    reasons = iter(one.reason.split()[0] for one in result.plan.values())
+    for key in result.plan:
+        name = key.rsplit(".", maxsplit=1)[-1]
+        assert any(line.lstrip().startswith(f"{name}:") for line in lines), key
+    comments = {line.lstrip("# ").split()[0] for line in lines if line.lstrip().startswith("# ")}
+    assert set(reasons) <= comments
+
+
+def test_neighbours_with_one_reason_share_a_comment_and_no_line_is_long():
+    points = {f"point_{n}": {"sensitivity": 0.95} for n in range(5)}
+    plan = {
+        "a.one": Choice(1, "why"),
+        "a.two": Choice(2, "why"),
+        "b.three": Choice(["word " * 40], "why"),
+        "b.four": Choice(points, "else"),
+    }
+
+    text = to_yaml(plan, heading="Made.")
+
+    assert "  # why\n  one: 1\n  two: 2\n" in text
+    assert "b:\n  # why\n  three:\n" in text
+    assert 100 > max(map(len, text.splitlines()))
+    assert to_data(plan)["b"]["four"] == yaml.safe_load(text)["b"]["four"]
 
 
 def test_a_person_reads_the_choices_of_a_small_archive(manifest, tmp_path):
