@@ -121,8 +121,8 @@ class _Reader:
             )
 
     def _annotation(self, where: str, one: dict[str, Any]) -> Iterator[tuple[int, LabelledBox]]:
-        path = self.paths.get(one.get("image_id"))
-        name = self.categories.get(one.get("category_id"))
+        path = _at(self.paths, one.get("image_id"))
+        name = _at(self.categories, one.get("category_id"))
         if path is None:
             self._refuse(where, f"image_id {one.get('image_id')!r} is no image here")
         if name is None:

@@ -281,3 +281,22 @@ def test_columns_that_are_not_there_are_named(pictures):
     assert ["column who: not there; the table has image, x0, y0, x1, y1"] == problems_of(
         lambda: import_boxes(path, COLUMNS, root=pictures)
     )
+
+
+@pytest.mark.parametrize("key", [[1], {"a": 1}, None, "1", 1e400])
+def test_hostile_numbers_of_a_coco_file_are_problems_and_no_crash(pictures, key):
+    wrong = [{"image_id": key, "category_id": key, "bbox": [key, 1, 2, 3]}]
+
+    problems = problems_of(
+        lambda: import_coco(coco(pictures, annotations=wrong), root=pictures, patient=patient_of)
+    )
+
+    assert any("is no image here" in problem for problem in problems)
+
+
+def test_a_box_of_endless_numbers_is_a_problem(pictures):
+    endless = [{"image_id": 1, "category_id": 7, "bbox": [1e400, 1, 2, 3]}]
+
+    assert ["annotations[0]: a corner is no finite number"] == problems_of(
+        lambda: import_coco(coco(pictures, annotations=endless), root=pictures, patient=patient_of)
+    )
