@@ -53,6 +53,7 @@ def add_to(app: typer.Typer) -> None:
     """Add the commands to `medrec dataset import`."""
     app.command("coco")(coco)
     app.command("yolo")(yolo)
+    app.command("seg")(seg)
     app.command("boxes")(boxes)
 
 
@@ -90,6 +91,37 @@ def yolo(
 
     _check_patient(patient, is_unknown=patient_unknown)
     say(import_yolo(source, out=out, patient=patient, as_label=as_label, preview=preview))
+
+
+@reports_errors
+def seg(  # noqa: PLR0913 (each is an option)
+    source: Annotated[Path, typer.Argument(help="Folder of DICOM series and segmentations.")],
+    out: Manifest,
+    patient: Patient = None,
+    patient_unknown: PatientUnknown = False,
+    boxes_of: Annotated[
+        str, typer.Option("--boxes", help="Boxes of a slice, or of a volume.")
+    ] = "volume",
+    as_label: AsLabel = None,
+    smallest: Annotated[
+        int, typer.Option("--smallest", min=1, help="Smaller pieces have no box.")
+    ] = 1,
+    preview: Preview = None,
+) -> None:
+    """Boxes of the segments of DICOM segmentations: one row a series that one was drawn on."""
+    from medrec.workflows.importing_boxes import import_seg
+
+    _check_patient(patient, is_unknown=patient_unknown)
+    text = import_seg(
+        source,
+        out=out,
+        patient=patient,
+        per=boxes_of,
+        as_label=as_label,
+        smallest=smallest,
+        preview=preview,
+    )
+    say(text)
 
 
 @reports_errors
