@@ -23,22 +23,45 @@ AsLabel = Annotated[
     str | None,
     typer.Option("--as", help="One label for all classes; the class becomes the box's type."),
 ]
+Root = Annotated[
+    Path | None, typer.Option("--root", help="Where paths start; the file's own folder if not.")
+]
+Corners = Annotated[
+    str, typer.Option("--box", help="Columns: x0,y0,x1,y1[,z0,z1], or one of polygons.")
+]
+IsSize = Annotated[bool, typer.Option("--size", help="The columns are x,y,width,height[,z,depth].")]
+LabelColumn = Annotated[
+    str | None,
+    typer.Option("--label-column", help="Column of what a box shows; its type beside --label."),
+]
+Attributes = Annotated[
+    list[str], typer.Option("--attribute", help="NAME=COLUMN: what to keep of a box.")
+]
+Counts = Annotated[
+    str | None, typer.Option("--counts", help="COLUMN>=NUMBER: other boxes count neither way.")
+]
+PatientColumn = Annotated[
+    str | None, typer.Option("--patient-column", help="Column of the patient.")
+]
+Images = Annotated[
+    str | None, typer.Option("--images", help="A glob: images without a line are empty.")
+]
 Preview = Annotated[Path | None, typer.Option("--preview", help="PNG of images with their boxes.")]
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to `medrec dataset import`."""
-    for name, command in {"coco": coco, "yolo": yolo, "boxes": boxes}.items():
-        app.command(name)(command)
+    app.command("coco")(coco)
+    app.command("yolo")(yolo)
+    app.command("seg")(seg)
+    app.command("boxes")(boxes)
 
 
 @reports_errors
 def coco(  # noqa: PLR0913 (each is an option)
     source: Annotated[Path, typer.Argument(help="COCO's JSON.")],
     out: Manifest,
-    root: Annotated[
-        Path | None, typer.Option("--root", help="Where file names start; its own folder if not.")
-    ] = None,
+    root: Root = None,
     patient: Patient = None,
     patient_unknown: PatientUnknown = False,
     as_label: AsLabel = None,
@@ -71,41 +94,52 @@ def yolo(
 
 
 @reports_errors
+def seg(  # noqa: PLR0913 (each is an option)
+    source: Annotated[Path, typer.Argument(help="Folder of DICOM series and segmentations.")],
+    out: Manifest,
+    patient: Patient = None,
+    patient_unknown: PatientUnknown = False,
+    boxes_of: Annotated[
+        str, typer.Option("--boxes", help="Boxes of a slice, or of a volume.")
+    ] = "volume",
+    as_label: AsLabel = None,
+    smallest: Annotated[
+        int, typer.Option("--smallest", min=1, help="Smaller pieces have no box.")
+    ] = 1,
+    preview: Preview = None,
+) -> None:
+    """Boxes of the segments of DICOM segmentations: one row a series that one was drawn on."""
+    from medrec.workflows.importing_boxes import import_seg
+
+    _check_patient(patient, is_unknown=patient_unknown)
+    text = import_seg(
+        source,
+        out=out,
+        patient=patient,
+        per=boxes_of,
+        as_label=as_label,
+        smallest=smallest,
+        preview=preview,
+    )
+    say(text)
+
+
+@reports_errors
 def boxes(  # noqa: PLR0913 (each is an option)
     source: Annotated[Path, typer.Argument(help="Table with one line a box (CSV or TSV).")],
     out: Manifest,
     path: Annotated[str, typer.Option("--path", help="Column of the image's path.")],
-    box: Annotated[
-        str, typer.Option("--box", help="Columns: x0,y0,x1,y1[,z0,z1], or one of polygons.")
-    ] = "x0,y0,x1,y1",
-    size: Annotated[
-        bool, typer.Option("--size", help="The columns are x,y,width,height[,z,depth].")
-    ] = False,
+    box: Corners = "x0,y0,x1,y1",
+    size: IsSize = False,
     label: Annotated[str | None, typer.Option("--label", help="What all boxes show.")] = None,
-    label_column: Annotated[
-        str | None,
-        typer.Option(
-            "--label-column",
-            help="Column of what a box shows; its type where --label is given too.",
-        ),
-    ] = None,
-    attribute: Annotated[
-        list[str], typer.Option("--attribute", help="NAME=COLUMN: what to keep of a box.")
-    ] = [],  # noqa: B006 (typer copies it)
-    counts: Annotated[
-        str | None, typer.Option("--counts", help="COLUMN>=NUMBER: other boxes count neither way.")
-    ] = None,
-    patient_column: Annotated[
-        str | None, typer.Option("--patient-column", help="Column of the patient.")
-    ] = None,
+    label_column: LabelColumn = None,
+    attribute: Attributes = [],  # noqa: B006 (typer copies it)
+    counts: Counts = None,
+    patient_column: PatientColumn = None,
     patient: Patient = None,
     patient_unknown: PatientUnknown = False,
-    images: Annotated[
-        str | None, typer.Option("--images", help="A glob: images without a line are empty.")
-    ] = None,
-    root: Annotated[
-        Path | None, typer.Option("--root", help="Where paths start; the table's folder if not.")
-    ] = None,
+    images: Images = None,
+    root: Root = None,
     preview: Preview = None,
 ) -> None:
     """Boxes in a table of somebody else's columns: one row an image."""

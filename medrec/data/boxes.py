@@ -151,7 +151,8 @@ class _RowReader:
         file = absolute(self.folder / cells["path"])
         if self.known is not None and file not in self.known:
             if not file.exists():
-                self._refuse(row, f"{cells['path']!r} is neither in the manifest nor a file")
+                # Paths may hold names, and problems may be written into reports.
+                self._refuse(row, "its file is neither in the manifest nor there at all")
             return None
         try:
             size = self._size(file)

@@ -121,8 +121,8 @@ class _Reader:
             )
 
     def _annotation(self, where: str, one: dict[str, Any]) -> Iterator[tuple[int, LabelledBox]]:
-        path = self.paths.get(one.get("image_id"))
-        name = self.categories.get(one.get("category_id"))
+        path = _at(self.paths, one.get("image_id"))
+        name = _at(self.categories, one.get("category_id"))
         if path is None:
             self._refuse(where, f"image_id {one.get('image_id')!r} is no image here")
         if name is None:
@@ -137,7 +137,11 @@ class _Reader:
 
     def _corners(self, where: str, one: dict[str, Any]) -> tuple[float, ...] | None:
         numbers = one.get("bbox")
-        if _are_numbers(numbers) and len(numbers) == _NUMBERS_OF_A_BOX:
+        if (
+            isinstance(numbers, list)
+            and len(numbers) == _NUMBERS_OF_A_BOX
+            and _are_numbers(numbers)
+        ):
             x, y, width, height = numbers
             return x, y, x + width, y + height
         outline = one.get("segmentation")
@@ -154,6 +158,11 @@ class _Reader:
 
     def _refuse(self, where: str, why: str) -> None:
         self.boxes.problems.append(f"{where}: {why}")
+
+
+def _at(names: dict[int, str], key: object) -> str | None:
+    """What a number stands for; None for what is no number, or none here."""
+    return names.get(key) if isinstance(key, int) else None
 
 
 def _are_numbers(values: object) -> bool:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from scipy.special import expit
 
-from medrec.config.model import classes_of
 from medrec.domain.box import to_mm
 from medrec.domain.finding import Label, RawRegion, Region
 
@@ -55,7 +54,7 @@ def rank_of(region: Region | RawRegion) -> float:
 def _to_region(package: ModelPackage, one: FoundBox, volume: Volume) -> Region | RawRegion:
     manifest = package.manifest
     label = Label(manifest.labels[one.label])
-    name = list(classes_of(manifest.model, manifest.labels))[one.kind]
+    name = package.box_classes[one.kind]
     place = None
     if volume.geometry is not None:
         place = to_mm(

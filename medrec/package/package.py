@@ -15,6 +15,7 @@ from medrec.calibration.files import (
     write_operating_points,
 )
 from medrec.config.base import BAD_YAML, validate
+from medrec.config.model import classes_of
 from medrec.errors import ConfigError, PackageError
 from medrec.package.checksums import verify_checksums, write_checksums
 from medrec.package.contract import FORMAT, PackageManifest
@@ -51,6 +52,11 @@ class ModelPackage:
     operating_points: tuple[OperatingPoint, ...]
     box_calibrations: tuple[BoxCalibration, ...] = ()
     """Of a detector: one for each label, in their order, or none; then boxes have scores only."""
+
+    @property
+    def box_classes(self) -> tuple[str, ...]:
+        """The classes of a detector's boxes, in the order of its columns."""
+        return tuple(classes_of(self.manifest.model, self.manifest.labels))
 
     @property
     def weights(self) -> Path:

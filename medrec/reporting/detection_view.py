@@ -11,7 +11,7 @@ from medrec.reporting.detection_charts import box_precision_chart, draw_image, f
 from medrec.reporting.evaluation_view import Plate, reliability_plate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from medrec.domain.box import Box
     from medrec.domain.finding import Label
@@ -71,22 +71,11 @@ class JudgedView:
 
 def to_detection_view(label: Label, found: DetectionResult, *, name: str) -> DetectionView:
     """Put the boxes of a label into the words and the order of the page."""
-    both = [("CPM: mean of these", found.froc.cpm if found.froc else None, None)]
-    if found.froc is not None:
-        empty = found.froc_empty
-        rows = zip(
-            RATES,
-            found.froc.sensitivity,
-            empty.sensitivity if empty else (None,) * len(RATES),
-            strict=True,
-        )
-        both = [*((f"{rate:g}", one, other) for rate, one, other in rows), *both]
-        both[-1] = (both[-1][0], found.froc.cpm, empty.cpm if empty else None)
     return DetectionView(
         label=str(label),
         counts=_counts(found),
         hit=str(found.hit),
-        froc=tuple(both) if found.froc is not None else (),
+        froc=tuple(_froc_rows(found)),
         figures=tuple(_figures(found)),
         bands=tuple(
             (
@@ -108,6 +97,17 @@ def to_detection_view(label: Label, found: DetectionResult, *, name: str) -> Det
         ),
         plates=_plates(found, name),
     )
+
+
+def _froc_rows(found: DetectionResult) -> Iterator[tuple[str, Estimate | None, Estimate | None]]:
+    """Sensitivity at each rate, over all images and over empty ones; the mean last."""
+    if found.froc is None:
+        return
+    empty = found.froc_empty
+    of_empty = empty.sensitivity if empty else (None,) * len(RATES)
+    for rate, one, other in zip(RATES, found.froc.sensitivity, of_empty, strict=True):
+        yield f"{rate:g}", one, other
+    yield "CPM: mean of these", found.froc.cpm, empty.cpm if empty else None
 
 
 def _counts(found: DetectionResult) -> str:

@@ -218,8 +218,9 @@ def _label_view(label: Label, found: LabelResult, number: int) -> LabelView:
         levels.append(_level_view(found.patients, title="patients", name=f"{name}_patients"))
     if found.images is not None:
         levels.append(_level_view(found.images, title="slices", name=f"{name}_images"))
-    boxes = found.detection and to_detection_view(label, found.detection, name=name)
-    return LabelView(label, tuple(levels), boxes)
+    if found.detection is None:
+        return LabelView(label, tuple(levels))
+    return LabelView(label, tuple(levels), to_detection_view(label, found.detection, name=name))
 
 
 def _level_view(level: LevelResult, *, title: str, name: str) -> LevelView:

@@ -13,26 +13,48 @@ from medrec.calibration.boxes import (
     is_on_lesion,
     sizes_of,
 )
-from medrec.data.detection import IGNORED
+from medrec.config.model import label_columns
+from medrec.data.detection import IGNORED, DetectionSlices, DetectionVolumes
 from medrec.errors import CalibrationError
 from medrec.evaluation.detection import FLAT_RULE, SOLID_RULE
 from medrec.evaluation.samples import Samples
+from medrec.training.build import build_detection
+from medrec.training.predict import predict_boxes
 from medrec.workflows.evaluate import to_rule
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import torch
+    from torch import nn
 
     from medrec.calibration.boxes import BoxCalibration
     from medrec.config.calibration import CalibrationConfig
+    from medrec.config.training import TrainConfig
     from medrec.domain.finding import Label
     from medrec.evaluation.matching import HitRule
     from medrec.models.finder import Found
-    from medrec.workflows.fitting import Say
     from medrec.workflows.scored import ScoredSlices
 
 _FLAT = 4
+
+
+def find_boxes(
+    network: nn.Module,
+    prepared: DetectionSlices | DetectionVolumes,
+    config: TrainConfig,
+    *,
+    device: str,
+) -> tuple[PictureBoxes, ...]:
+    """What a detector finds in each row, by the finder that screening uses, beside the truth."""
+    detection = build_detection(config.model)
+    assert detection is not None  # noqa: S101 (only detectors learn from objects)
+    found = predict_boxes(network, prepared.inputs(), finder=detection.finder, device=device)
+    label_of = label_columns(config.model, config.labels)
+    return tuple(
+        to_picture_boxes(one, own, label_of)
+        for one, own in zip(found, prepared.objects, strict=True)
+    )
 
 
 def to_picture_boxes(found: Found, objects: torch.Tensor, label_of: Sequence[int]) -> PictureBoxes:
@@ -56,7 +78,7 @@ def to_picture_boxes(found: Found, objects: torch.Tensor, label_of: Sequence[int
 
 
 def calibrate_boxes(
-    scored: ScoredSlices, config: CalibrationConfig, *, seed: int, say: Say
+    scored: ScoredSlices, config: CalibrationConfig, *, seed: int, say: Callable[[str], None]
 ) -> tuple[tuple[BoxCalibration, ...], ScoredSlices]:
     """Calibrators of boxes, one a label, and the pictures' joint logits by them.
 

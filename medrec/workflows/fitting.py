@@ -30,9 +30,9 @@ from medrec.preprocess.build import build_any_augmenter, build_batch_augmenter
 from medrec.training.build import build_detection, build_network, build_settings
 from medrec.training.estimate import measure_fit
 from medrec.training.fit import FitData, fit_network
-from medrec.training.predict import predict_boxes, predict_logits, predict_volumes
+from medrec.training.predict import predict_logits, predict_volumes
 from medrec.training.ranks import Ranks
-from medrec.workflows.box_levels import to_picture_boxes
+from medrec.workflows.box_levels import find_boxes
 from medrec.workflows.forecast import plan_work, say_forecast
 from medrec.workflows.scored import ScoredSlices, to_groups
 
@@ -242,30 +242,12 @@ class Fitter:
     def _judge(self, network: nn.Module, rows: list[int]) -> ScoredSlices:
         chosen = self.slices.subset(rows)
         if isinstance(chosen, DetectionSlices | DetectionVolumes):
-            return self._find(network, rows, chosen)
+            found = find_boxes(network, chosen, self.config, device=self.device)
+            logits = np.array([own.joint((), len(self.config.labels)) for own in found])
+            return replace(self._scored(rows, logits), found=found)
         if isinstance(chosen, VolumeDataset):
             return self._scored(rows, predict_volumes(network, chosen, device=self.device))
         return self._scored(rows, predict_logits(network, chosen, device=self.device))
-
-    def _find(
-        self, network: nn.Module, rows: list[int], chosen: DetectionSlices | DetectionVolumes
-    ) -> ScoredSlices:
-        """What a detector finds; the logits are those of its highest boxes, not calibrated."""
-        detection = build_detection(self.config.model)
-        assert detection is not None  # noqa: S101 (only detectors learn from objects)
-        looked = predict_boxes(
-            network,
-            chosen.inputs(),
-            finder=detection.finder,
-            device=self.device,
-        )
-        label_of = label_columns(self.config.model, self.config.labels)
-        found = [
-            to_picture_boxes(one, own, label_of)
-            for one, own in zip(looked, chosen.objects, strict=True)
-        ]
-        logits = np.array([own.joint((), len(self.config.labels)) for own in found])
-        return replace(self._scored(rows, logits), found=tuple(found))
 
     def _watched(self, rows: list[int]) -> SliceDataset | VolumeDataset:
         chosen, model = self.slices.subset(rows), self.config.model

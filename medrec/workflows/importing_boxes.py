@@ -12,6 +12,7 @@ from medrec.data.importers import import_masks as read_masks
 from medrec.data.importers_boxes import BoxColumns
 from medrec.data.importers_boxes import import_boxes as read_boxes_table
 from medrec.data.importers_coco import import_coco as read_coco
+from medrec.data.importers_seg import import_seg as read_seg
 from medrec.data.importers_yolo import import_yolo as read_yolo
 from medrec.data.mask_truth import MaskRule
 from medrec.data.preview_boxes import write_preview
@@ -74,6 +75,33 @@ def import_yolo(
     """
     source, out = Path(source), check_free(out)
     found = read_yolo(source, patient=_patient(patient, source), as_label=as_label)
+    notes = [*found.notes, *_unknown(patient)]
+    boxed = found.references, found.boxes
+    return write_boxed(*boxed, root=source, out=out, notes=notes, preview=preview)
+
+
+def import_seg(  # noqa: PLR0913 (each is an option)
+    source: str | Path,
+    *,
+    out: str | Path,
+    patient: str | None = None,
+    per: str = "volume",
+    as_label: str | None = None,
+    smallest: int = 1,
+    preview: str | Path | None = None,
+) -> str:
+    """Write a manifest and boxes of DICOM series with segmentations; arguments as `import_coco`.
+
+    `per` is `slice` or `volume`; pieces of fewer than `smallest` pixels have no box.
+
+    Raises:
+        ManifestError: Segmentations or series that are wrong; all are listed.
+        OutputError: One of the files exists already, or can't be written.
+        UsageError: The pattern is no regular expression, or `per` is neither.
+    """
+    source, out = Path(source), check_free(out)
+    tell = to_patient_of_path(patient) if patient is not None else (lambda path: path)
+    found = read_seg(source, patient=tell, per=_to_per(per), as_label=as_label, least_px=smallest)
     notes = [*found.notes, *_unknown(patient)]
     boxed = found.references, found.boxes
     return write_boxed(*boxed, root=source, out=out, notes=notes, preview=preview)

@@ -55,7 +55,7 @@ def test_every_wrong_row_is_listed_at_once(tmp_path):
         "line 3, column x0: 'x'",
         "line 4, column label: empty",
         "line 5: 0% of it lies in the image",
-        "line 6: 'gone.png' is neither in the manifest nor a file",
+        "line 6: its file is neither in the manifest nor there at all",
         "line 8, column path: empty",
     ]
     assert len(complaints) == len(caught.value.problems)
