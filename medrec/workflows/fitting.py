@@ -91,7 +91,8 @@ class Fitter:
                 network = self._held_out()
                 self._ship(network)
                 scored = self._judge(network, self._rows(Split.CALIBRATE))
-        self._write_logits(scored)
+        if self.ranks.is_main:
+            _write_logits(self.out, scored)
         return scored
 
     def _forecast(self) -> None:
@@ -260,16 +261,15 @@ class Fitter:
         groups = to_groups(self.config.exclusive)
         return ScoredSlices(references, logits, self.slices.labels, groups)
 
-    def _write_logits(self, scored: ScoredSlices) -> None:
-        """What calibrators are fitted on, for anyone who wants to fit them again."""
-        if not self.ranks.is_main:
-            return
-        names = [f"{label}_logit" for label in scored.labels]
-        rows = (
-            {"path": row.path, "slice": row.slice, **dict(zip(names, values, strict=True))}
-            for row, values in zip(scored.references, scored.logits.round(6), strict=True)
-        )
-        write_rows(self.out / _LOGITS, ["path", "slice", *names], rows)
+
+def _write_logits(out: Path, scored: ScoredSlices) -> None:
+    """What calibrators are fitted on, for anyone who wants to fit them again."""
+    names = [f"{label}_logit" for label in scored.labels]
+    rows = (
+        {"path": row.path, "slice": row.slice, **dict(zip(names, values, strict=True))}
+        for row, values in zip(scored.references, scored.logits.round(6), strict=True)
+    )
+    write_rows(out / _LOGITS, ["path", "slice", *names], rows)
 
 
 def rows_are(config: TrainConfig) -> str:

@@ -89,7 +89,7 @@ def to_manifest(
 
 
 def _shipped(model: AnyModel, pooling: PoolingConfig) -> AnyModel:
-    """The network as the package describes it: its weights are the package's, not the first ones."""
+    """The network as a package describes it: its weights are the package's own."""
     changes: dict[str, object] = {"weights": {"kind": "none"}}
     if isinstance(model, ModelConfig):
         changes["pooling"] = pooling.model_dump(exclude_none=True)
