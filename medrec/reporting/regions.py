@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from medrec.domain.finding import CasePrediction, RawRegion
 
 MOST_ROWS = 20
+_LIKELY = 0.5
 MOST_SCORES = 3
 """Regions with scores alone have no threshold: so many are shown."""
 
@@ -42,15 +43,14 @@ class RegionsView:
 
 
 def shown_regions(prediction: CasePrediction) -> tuple[Region | RawRegion, ...]:
-    """Those that reach the exam's threshold; of bare scores the three highest."""
+    """Those that reach the exam's threshold, or 0.5 without one; of bare scores the highest."""
     found = prediction.regions
     if not any(isinstance(region, Region) for region in found):
         return found[:MOST_SCORES]
-    limit = _threshold(prediction)
+    asked = _threshold(prediction)
+    limit = _LIKELY if asked is None else asked
     return tuple(
-        region
-        for region in found
-        if isinstance(region, Region) and region.probability >= (0.0 if limit is None else limit)
+        region for region in found if isinstance(region, Region) and region.probability >= limit
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from medrec.evaluation.samples import Samples
 from medrec.training.build import build_detection
 from medrec.training.predict import predict_boxes
 from medrec.workflows.evaluate import to_rule
+from medrec.workflows.levels import FittedLevels, fit_levels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,11 +30,13 @@ if TYPE_CHECKING:
     from torch import nn
 
     from medrec.calibration.boxes import BoxCalibration
+    from medrec.calibration.entry import Level
     from medrec.config.calibration import CalibrationConfig
     from medrec.config.training import TrainConfig
     from medrec.domain.finding import Label
     from medrec.evaluation.matching import HitRule
     from medrec.models.finder import Found
+    from medrec.workflows.levels import LevelSamples
     from medrec.workflows.scored import ScoredSlices
 
 _FLAT = 4
@@ -97,6 +100,32 @@ def calibrate_boxes(
         say(f"boxes get scores and no probabilities: {error}")
     logits = [own.joint(fitted, len(scored.labels)) for own in scored.found]
     return fitted, replace(scored, logits=np.array(logits).reshape(len(logits), -1))
+
+
+def fit_levels_of_detector(
+    levels: LevelSamples,
+    config: CalibrationConfig,
+    **facts: Any,  # noqa: ANN401 (those of fit_levels)
+) -> FittedLevels:
+    """As `fit_levels`; but a level that can't be calibrated is left out, with a note.
+
+    Archives of detectors often hold no image without a lesion: their boxes have probabilities all
+    the same.
+    """
+    known: dict[tuple[Label, Level], Samples] = {}
+    notes = []
+    for level in sorted({level for _, level in levels}):
+        own = {key: samples for key, samples in levels.items() if key[1] == level}
+        try:
+            fit_levels(own, config, **facts)
+        except CalibrationError as error:
+            notes.append(f"{level}s get scores and no probabilities: {error}")
+        else:
+            known |= own
+    if not known:
+        return FittedLevels((), (), {}, notes=tuple(notes))
+    fitted = fit_levels(known, config, **facts)
+    return replace(fitted, notes=(*fitted.notes, *notes))
 
 
 def _rule(found: Sequence[PictureBoxes], config: CalibrationConfig) -> HitRule:

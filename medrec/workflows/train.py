@@ -36,7 +36,7 @@ from medrec.training.build import check_logger
 from medrec.training.ranks import find_ranks, meet, refuse_ranks
 from medrec.workflows.anchoring import with_anchors
 from medrec.workflows.auditing import audit_run, check_data, refuse_blocking
-from medrec.workflows.box_levels import calibrate_boxes
+from medrec.workflows.box_levels import calibrate_boxes, fit_levels_of_detector
 from medrec.workflows.command import to_command
 from medrec.workflows.fitting import Fitter, Say, check_ensemble
 from medrec.workflows.levels import FittedLevels, choose_pooling, fit_levels, to_level_samples
@@ -306,7 +306,8 @@ class _Run:
         patients = len({row.resampling_unit for row in scored.references})
         where = f"{patients} patients whom the network had not seen; they chose the threshold too"
         runs = f"; runs of {cutting.shortest} to {cutting.longest} slices" if cutting else ""
-        fitted = fit_levels(
+        fit = fit_levels_of_detector if scored.found else fit_levels
+        fitted = fit(
             levels,
             calibration,
             primary=primary,
