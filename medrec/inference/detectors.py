@@ -60,7 +60,7 @@ class BoxJudge:
             detail = f"out of memory on {self.device}: lower batch_size, or use --device cpu"
             raise FailedScanError(ReasonCode.IO, detail) from error
         looked = [one.to("cpu") for one in found]
-        if not all(torch.isfinite(part).all() for one in looked for part in _numbers(one)):
+        if not all(one.is_finite for one in looked):
             raise FailedScanError(ReasonCode.NON_FINITE, "the network gave no number for a slice")
         return looked
 
@@ -216,8 +216,3 @@ def _join(boxes: Sequence[FoundBox]) -> list[FoundBox]:
         first = boxes[int(rows[0])]
         joined.append(replace(first, box=Box(x0, y0, x1, y1, float(z0), float(z1))))
     return joined
-
-
-def _numbers(found: Found) -> list[torch.Tensor]:
-    heads = [] if found.image_logits is None else [found.image_logits]
-    return [found.boxes.boxes, found.boxes.logits, *heads]

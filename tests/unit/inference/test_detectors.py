@@ -47,13 +47,13 @@ class _Bright(nn.Module):
     def forward(self, images: torch.Tensor) -> DetectorOutput:
         boxes = torch.stack([self._box(image[0]) for image in images])[:, None]
         seen = (images.flatten(1).amax(dim=1) > 0.5)[:, None, None]
-        logits = torch.where(seen, self.weight, -12.0)
+        logits = torch.where(seen, self.weight, -12.0 * self.weight / self.weight)
         return DetectorOutput(logits[:, 0], logits, boxes, boxes[0], (1,))
 
     def _box(self, image: torch.Tensor) -> torch.Tensor:
         places = (image > 0.5).nonzero().float()
         if len(places) == 0:
-            return torch.tensor([0.0] * image.ndim + [1.0] * image.ndim)
+            return torch.tensor([30.0] * image.ndim + [32.0] * image.ndim)
         return torch.cat([places.amin(dim=0), places.amax(dim=0) + 1])
 
 
@@ -73,7 +73,7 @@ def _package(*, calibrated: bool = True) -> Any:
 def volume(tmp_path: Path) -> Any:
     voxels = np.zeros((40, 48, 12), dtype=np.int16)
     voxels[4:36, 6:44, 1:11] = 100
-    voxels[tuple(slice(*span) for span in zip(LOW, HIGH, strict=True))] = 1000
+    voxels[tuple(slice(*span) for span in zip(LOW, HIGH, strict=True))] = 600
     path = tmp_path / "scan.nii"
     nib.Nifti1Image(voxels, np.diag([*SPACING, 1.0])).to_filename(path)
     return load_file(path)
