@@ -32,6 +32,8 @@ FIXED = ("path", *PLANE, *DEPTH, "label")
 
 Boxes = tuple[LabelledBox, ...]
 
+_FOREIGN = {".json": "coco", ".txt": "yolo"}
+
 
 def read_boxes(
     path: Path,
@@ -53,6 +55,11 @@ def read_boxes(
         ManifestError: Every wrong row, by line: corners in the wrong order or outside the image,
             no number, no label, an unknown file; or a file that holds no boxes.
     """
+    if path.suffix.lower() in _FOREIGN:
+        problem = (
+            f"is no CSV: make one of it with medrec dataset import {_FOREIGN[path.suffix.lower()]}"
+        )
+        raise ManifestError(str(path), [problem])
     table = read_table(path)
     missing = [f"column {name}: missing" for name in REQUIRED if name not in table.columns]
     if len(set(DEPTH) & set(table.columns)) == 1:

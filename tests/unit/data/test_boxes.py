@@ -72,6 +72,12 @@ def test_a_file_without_the_columns_says_what_a_boxes_file_is(tmp_path):
     assert "column label: missing" in str(caught.value)
 
 
+@pytest.mark.parametrize(("name", "verb"), [("a.json", "coco"), ("a.txt", "yolo")])
+def test_files_of_others_are_named_with_the_verb_that_reads_them(tmp_path, name, verb):
+    with pytest.raises(ManifestError, match=f"medrec dataset import {verb}"):
+        read_boxes(tmp_path / name)
+
+
 def test_one_depth_column_alone_is_refused(tmp_path):
     path = written(tmp_path, "path,x0,y0,x1,y1,z0,label\n")
 
