@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from medrec.errors import MedrecError
+    from medrec.workflows.audit import audit
     from medrec.workflows.calibrate import calibrate
     from medrec.workflows.configure import configure
     from medrec.workflows.deidentify import deidentify
@@ -25,6 +26,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "MedrecError",
+    "audit",
     "calibrate",
     "configure",
     "deidentify",

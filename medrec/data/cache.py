@@ -192,7 +192,7 @@ class _Filling:
         if missing:
             items = sum(self._cache.count_items(self._root / path) for path in missing)
             self._cache.check_disk(items, len(missing))
-        for path, found in prepare_all(missing, self._load, workers=self._cache.workers):
+        for path, found in prepare_all(missing, load=self._load, workers=self._cache.workers):
             try:
                 self._add(path, found, writer)
             except ValueError as error:

@@ -20,6 +20,7 @@ from monai.transforms.intensity.array import (
 from monai.transforms.spatial.array import RandAffine, RandFlip, RandSimulateLowResolution
 
 from medrec.preprocess.artefacts import ghosting, motion
+from medrec.preprocess.random_numbers import Reseeding, untracked
 
 if TYPE_CHECKING:
     import torch
@@ -66,10 +67,12 @@ class Augmenter:
     motion_degrees: float | None = None
     motion_shift: float | None = None
     _chain: Compose = field(init=False, repr=False)
+    _reseed: Reseeding = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         steps = [*self._shape(), *self._light(), *self._artefacts(), *self._loss()]
         object.__setattr__(self, "_chain", Compose(steps))
+        object.__setattr__(self, "_reseed", Reseeding(self._chain))
 
     def __call__(self, image: torch.Tensor, *, seed: int | None = None) -> torch.Tensor:
         """Change one image (1, H, W) float32.
@@ -79,13 +82,14 @@ class Augmenter:
         """
         if seed is not None:
             self.set_random_state(seed)
-        changed: Any = self._chain(image.clone())  # RandCoarseDropout writes into its input
+        with untracked():
+            changed: Any = self._chain(image.clone())  # RandCoarseDropout writes into its input
         plain: torch.Tensor = changed.as_tensor() if isinstance(changed, MetaTensor) else changed
         return plain
 
     def set_random_state(self, seed: int) -> None:
         """Start the random numbers anew, seed in [0, 2**32)."""
-        self._chain.set_random_state(seed=seed)
+        self._reseed(seed)
 
     def _shape(self) -> list[Any]:
         shift_px = self.shift * self.size_px

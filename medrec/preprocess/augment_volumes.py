@@ -18,6 +18,8 @@ from monai.transforms.intensity.array import (
 )
 from monai.transforms.spatial.array import RandAffine, RandFlip
 
+from medrec.preprocess.random_numbers import Reseeding, untracked
+
 if TYPE_CHECKING:
     import torch
 
@@ -76,14 +78,17 @@ class VolumeAugmenter:
     blur: float = 0.0
     blur_sigma_px: tuple[float, float] = (0.5, 0.5)
     _chain: Compose = field(init=False, repr=False)
+    _reseed: Reseeding = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_chain", Compose([*self._shape(), *self._light()]))
+        object.__setattr__(self, "_reseed", Reseeding(self._chain))
 
     def __call__(self, volume: torch.Tensor, *, seed: int) -> torch.Tensor:
         """Change one volume (1, D, H, W) float32; the change depends on the seed alone."""
-        self._chain.set_random_state(seed=seed)
-        changed: Any = self._chain(volume.clone())
+        self._reseed(seed)
+        with untracked():
+            changed: Any = self._chain(volume.clone())
         plain: torch.Tensor = changed.as_tensor() if isinstance(changed, MetaTensor) else changed
         return plain
 

@@ -112,9 +112,8 @@ class ShardedEma(pl.Callback):
         self,
         trainer: Trainer,
         pl_module: pl.LightningModule,
-        outputs: Any,  # noqa: ANN401 (Lightning's own)
-        batch: Any,  # noqa: ANN401
-        batch_idx: int,
+        *_: Any,  # noqa: ANN401 (outputs, batch and number, as Lightning hands them over)
+        **__: Any,  # noqa: ANN401
     ) -> None:
         """Average after each step that was taken; batches that only accumulate are none."""
         if trainer.global_step <= self._averaged_step or self._guard.was_skipped:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +16,7 @@ from medrec.calibration.operating_point import Population, Target, fit_operating
 from medrec.calibration.selection import held_out_log_loss
 from medrec.config.model import is_of_exams
 from medrec.domain.finding import Label
+from medrec.errors import CalibrationError
 from medrec.workflows.scored import group_of
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class FittedLevels:
     calibrations: tuple[CalibrationEntry, ...]
     operating_points: tuple[OperatingPoint, ...]
     prevalence: dict[Level, float]
+    notes: tuple[str, ...] = ()
+    """What a person must know of a level that isn't there."""
 
 
 def to_level_samples(
@@ -123,10 +126,31 @@ def fit_levels(
     """Fit a calibrator and the operating points for each label and level.
 
     Labels that exclude each other get a joint calibrator, and operating points against the rest.
+    Where exams can't be calibrated beside images that can, exams are left out, and a note says so:
+    a level without a calibrator gives a score.
 
     Raises:
-        CalibrationError: Fewer than two patients of either class.
+        CalibrationError: Fewer than two patients of either class, or no rising map fits.
     """
+    try:
+        return _fit_all(levels, config, primary, measured_on, seed, exclusive)
+    except CalibrationError as error:
+        images = {key: samples for key, samples in levels.items() if key[1] == "image"}
+        if not images or len(images) == len(levels):
+            raise
+        fitted = _fit_all(images, config, primary, measured_on, seed, exclusive)
+        note = f"Exams have no calibrator, though images have one: {error}"
+        return replace(fitted, notes=(note,))
+
+
+def _fit_all(
+    levels: LevelSamples,
+    config: CalibrationConfig,
+    primary: Label,
+    measured_on: Mapping[Level, str],
+    seed: int,
+    exclusive: Groups,
+) -> FittedLevels:
     rng = np.random.default_rng(seed)
     calibrations: list[CalibrationEntry] = []
     points: list[OperatingPoint] = []

@@ -136,7 +136,9 @@ def train(
         manifest,
         fitted.calibrations,
         fitted.operating_points,
-        CardFigures(test.figures, to_command(path, asked, overrides), test.notes, audited),
+        CardFigures(
+            test.figures, to_command(path, asked, overrides), (*test.notes, *fitted.notes), audited
+        ),
     )
     package = seal_package(model, card)
     shutil.rmtree(out / _CACHE, ignore_errors=True)  # of use to this run alone
@@ -282,6 +284,8 @@ class _Run:
             seed=config.seed,
             exclusive=scored.exclusive,
         )
+        for note in fitted.notes:
+            self.say(note)
         return fitted, pooling
 
 

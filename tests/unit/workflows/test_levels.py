@@ -76,6 +76,30 @@ def test_both_levels_get_a_calibrator_and_every_operating_point():
     }
 
 
+def upside_down(samples):
+    return replace(samples, logit=-samples.logit)
+
+
+def test_exams_that_can_not_be_calibrated_leave_images_their_probability():
+    levels = level_samples(a_noisy_score())
+    levels[TUMOR, "exam"] = upside_down(levels[TUMOR, "exam"])
+
+    fitted = fit_levels(levels, CONFIG, primary=TUMOR, measured_on=WHERE, seed=1)
+
+    assert ["image"] == [entry.level for entry in fitted.calibrations]
+    assert {"image"} == {point.level for point in fitted.operating_points}
+    assert {"image"} == set(fitted.prevalence)
+    assert "no positive slope" in fitted.notes[0]
+
+
+def test_images_that_can_not_be_calibrated_end_the_run():
+    levels = level_samples(a_noisy_score())
+    levels[TUMOR, "image"] = upside_down(levels[TUMOR, "image"])
+
+    with pytest.raises(CalibrationError, match="no positive slope"):
+        fit_levels(levels, CONFIG, primary=TUMOR, measured_on=WHERE, seed=1)
+
+
 def test_each_operating_point_says_where_it_was_measured():
     fitted = fit(a_noisy_score())
 
