@@ -111,7 +111,6 @@ def train(
         scored = Fitter(asked, slices, plan, out, run.device, resume=resume, say=say).fit()
     with stages("calibrate"):
         fitted, pooling = run.calibrate(scored, references)
-    model = out / "model"
     manifest = to_manifest(
         asked,
         fitted,
@@ -120,26 +119,20 @@ def train(
         data_digest=digest_of_pictures(slices.digests()),
         device=run.device,
     )
+    model, command = out / "model", to_command(path, asked, overrides)
     write_unsealed(model, manifest, fitted, license_text)
     with stages("test"):
         # Sealed without figures first: the test is scored by the package as anyone would open it.
-        untested = seal_package(model, "")
         test = score_test(
-            untested,
+            seal_package(model, ""),
             asked,
             _tested(references, plan),
             root=root,
             out=out / "test",
             device=run.device,
         )
-    card = render_card(
-        manifest,
-        fitted.calibrations,
-        fitted.operating_points,
-        CardFigures(
-            test.figures, to_command(path, asked, overrides), (*test.notes, *fitted.notes), audited
-        ),
-    )
+    figures = CardFigures(test.figures, command, (*test.notes, *fitted.notes), audited)
+    card = render_card(manifest, fitted.calibrations, fitted.operating_points, figures)
     package = seal_package(model, card)
     shutil.rmtree(out / _CACHE, ignore_errors=True)  # of use to this run alone
     trained = Trained(slices, plan, package, test, run.device, stages.seconds)
