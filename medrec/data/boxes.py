@@ -1,4 +1,4 @@
-"""Boxes that somebody drew, as CSV: `path,x0,y0,x1,y1[,z0,z1],label`, and what else is known.
+"""Boxes that somebody drew, as COCO's JSON or as CSV: `path,x0,y0,x1,y1[,z0,z1],label`, and more.
 
 Paths are relative to the boxes file. A path without a row has nothing in it; a row of the manifest
 that names no boxes file is unknown.
@@ -7,10 +7,11 @@ that names no boxes file is unknown.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medrec.data.importers_coco import read_coco_boxes
 from medrec.data.table import read_table
 from medrec.domain.box import Box, fit
 from medrec.domain.finding import Label
@@ -39,7 +40,7 @@ def read_boxes(
     known: Collection[Path] | None = None,
     size_of: Callable[[Path], ImageSize | None] | None = None,
 ) -> dict[Path, Boxes]:
-    """Read a boxes CSV: the boxes of each file that it names, by that file's absolute path.
+    """Read a boxes file: the boxes of each image that it names, by its absolute path.
 
     What hangs over an image's edge is cut off. Columns beside the fixed ones are attributes.
 
@@ -53,22 +54,36 @@ def read_boxes(
         ManifestError: Every wrong row, by line: corners in the wrong order or outside the image,
             no number, no label, an unknown file; or a file that holds no boxes.
     """
+    reader = _RowReader(path.parent, known, size_of)
+    if path.suffix.lower() == ".json":
+        for name, box in read_coco_boxes(path):
+            reader.place(f"a box of {box.label}", name, box)
+    else:
+        _read_table(path, reader)
+    if reader.problems:
+        raise ManifestError(str(path), reader.problems)
+    return {file: tuple(boxes) for file, boxes in reader.found.items()}
+
+
+def _read_table(path: Path, reader: _RowReader) -> None:
+    """Read a CSV.
+
+    Raises:
+        ManifestError: It is none, or lacks a column.
+    """
+    if path.suffix.lower() == ".txt":
+        problem = "is no CSV: if it is of YOLO, make one of it with medrec dataset import yolo"
+        raise ManifestError(str(path), [problem])
     table = read_table(path)
     missing = [f"column {name}: missing" for name in REQUIRED if name not in table.columns]
     if len(set(DEPTH) & set(table.columns)) == 1:
         missing.append("columns z0 and z1: wanted both or neither")
     if missing:
-        raise ManifestError(
-            str(path), [*missing, f"a boxes file has the columns {','.join(FIXED)}"]
-        )
-    reader = _RowReader(path.parent, known, size_of, list(table.uneven))
-    found: dict[Path, list[LabelledBox]] = {}
+        missing.append(f"a boxes file has the columns {','.join(FIXED)}")
+        raise ManifestError(str(path), missing)
+    reader.problems.extend(table.uneven)
     for row in table.rows:
-        if (read := reader.read(row)) is not None:
-            found.setdefault(read[0], []).append(read[1])
-    if reader.problems:
-        raise ManifestError(str(path), reader.problems)
-    return {file: tuple(boxes) for file, boxes in found.items()}
+        reader.read(row)
 
 
 def boxes_of_rows(
@@ -139,29 +154,34 @@ class _RowReader:
     size_of: Callable[[Path], ImageSize | None] | None
     problems: list[str] = field(default_factory=list)
     sizes: dict[Path, ImageSize | None] = field(default_factory=dict)
+    found: dict[Path, list[LabelledBox]] = field(default_factory=dict)
 
-    def read(self, row: Row) -> tuple[Path, LabelledBox] | None:
-        """The file and the box of a row; None where something is wrong, or nobody asks for it."""
+    def read(self, row: Row) -> None:
+        """Read a row of a CSV."""
         cells = row.cells
         empty = [name for name in ("path", "label") if not cells[name]]
         self.problems.extend(f"line {row.line}, column {name}: empty" for name in empty)
         box = self._box(row)
-        if empty or box is None:
-            return None
-        file = absolute(self.folder / cells["path"])
+        if not empty and box is not None:
+            others = {name: cells[name] for name in cells if name not in FIXED and cells[name]}
+            one = LabelledBox(box, Label(cells["label"]), others)
+            self.place(f"line {row.line}", cells["path"], one)
+
+    def place(self, where: str, path: str, one: LabelledBox) -> None:
+        """Hold a box against its image, whose path is as written; note what is wrong."""
+        file = absolute(self.folder / path)
         if self.known is not None and file not in self.known:
             if not file.exists():
                 # Paths may hold names, and problems may be written into reports.
-                self._refuse(row, "its file is neither in the manifest nor there at all")
-            return None
+                self._refuse(where, "its file is neither in the manifest nor there at all")
+            return
         try:
             size = self._size(file)
-            fitted = fit(box, size) if size is not None else box
+            fitted = fit(one.box, size) if size is not None else one.box
         except ValueError as error:
-            self._refuse(row, str(error))
-            return None
-        others = {name: cells[name] for name in cells if name not in FIXED and cells[name]}
-        return file, LabelledBox(fitted, Label(cells["label"]), others)
+            self._refuse(where, str(error))
+            return
+        self.found.setdefault(file, []).append(replace(one, box=fitted))
 
     def _box(self, row: Row) -> Box | None:
         numbers: dict[str, float] = {}
@@ -177,7 +197,7 @@ class _RowReader:
         try:
             return Box(**numbers)
         except ValueError as error:
-            self._refuse(row, str(error))
+            self._refuse(f"line {row.line}", str(error))
             return None
 
     def _size(self, file: Path) -> ImageSize | None:
@@ -185,5 +205,5 @@ class _RowReader:
             self.sizes[file] = self.size_of(file) if self.size_of else None
         return self.sizes[file]
 
-    def _refuse(self, row: Row, why: str) -> None:
-        self.problems.append(f"line {row.line}: {why}")
+    def _refuse(self, where: str, why: str) -> None:
+        self.problems.append(f"{where}: {why}")

@@ -50,17 +50,21 @@ class BoxReader:
     """Checks images and boxes, noting all that is wrong in `problems`.
 
     `as_label` makes one label of all classes; the class becomes the attribute `type` of the box.
-    `clipped` holds the paths of images over whose edge a box hung.
+    `clipped` holds the paths of images over whose edge a box hung. Without `opens_images`, images
+    need not be there, and boxes are not held against their size.
     """
 
     root: Path
     as_label: str | None = None
+    opens_images: bool = True
     problems: list[str] = field(default_factory=list)
     sizes: dict[str, ImageSize | None] = field(default_factory=dict)
     clipped: list[str] = field(default_factory=list)
 
     def size(self, path: str, where: str) -> ImageSize | None:
         """The size of an image; None, and a problem once, where it can't be used."""
+        if not self.opens_images:
+            return None
         if path not in self.sizes:
             self.sizes[path] = self._read(path, where)
         return self.sizes[path]

@@ -51,6 +51,19 @@ def import_coco(
     return assemble(images, labels, notes=reader.boxes.notes)
 
 
+def read_coco_boxes(file: Path) -> list[tuple[str, LabelledBox]]:
+    """The boxes of a COCO file, by their image's `file_name`; no image is opened.
+
+    Raises:
+        ManifestError: No COCO file, or annotations that are wrong; all are listed.
+    """
+    reader = _Reader(BoxReader(file.parent, opens_images=False), patient=str)
+    images = reader.read(_load(file))
+    if reader.boxes.problems:
+        raise ManifestError(str(file), reader.boxes.problems)
+    return [(image.path, box) for image in images for box in image.boxes]
+
+
 def _load(file: Path) -> dict[str, list[dict[str, Any]]]:
     try:
         content = json.loads(file.read_bytes())

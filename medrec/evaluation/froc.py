@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from medrec.domain.geometry import FloatArray
 from medrec.evaluation.estimate import MINIMUM_UNITS, TOO_FEW_UNITS, Estimate
@@ -44,20 +45,42 @@ def froc_rounds(events: Events, *, over_empty: bool = False) -> Rounds:
     is_found = np.arange(len(score)) < found.sum()
     order = np.argsort(-score, kind="stable")
     score, image, is_found = score[order], image[order], is_found[order]
-    ends = np.flatnonzero(np.diff(score, append=np.nan) != 0)  # the last box of each tie
+    part, parts = _parts(score, is_found)
+    found_in = _by_part(image[is_found], part[is_found], (len(counted), parts))
+    false_in = _by_part(image[~is_found], part[~is_found], (len(counted), parts))
 
     def rounds(weight: FloatArray) -> FloatArray:
         lesions = weight[:, events.found_image].sum(axis=1)
         images = weight @ counted
-        each = weight[:, image]
-        sensitivity = _cumulated(each * is_found, ends, lesions)
-        rate = _cumulated(each * ~is_found, ends, images)
+        sensitivity = _cumulated(weight @ found_in, lesions)
+        rate = _cumulated(weight @ false_in, images)
         read = np.full((len(weight), len(RATES)), np.nan)
         for row in np.flatnonzero((lesions > 0) & (images > 0)):
             read[row] = np.interp(RATES, rate[row], sensitivity[row])
         return np.column_stack([read, read.mean(axis=1)])
 
     return rounds
+
+
+def _parts(score: FloatArray, is_found: BoolArray) -> tuple[IntArray, int]:
+    """Which part of the curve each event (N,) is in, scores falling, and how many parts there are.
+
+    A part is all events of one score where one of them is a lesion, or all false alarms between
+    two such scores, over which the curve is level: it need be known at the ends of parts alone.
+    """
+    if not len(score):
+        return np.empty(0, dtype=np.intp), 0
+    starts = np.flatnonzero(np.diff(score, prepend=np.nan) != 0)
+    rises = np.logical_or.reduceat(is_found, starts)
+    is_first = rises | np.append(True, rises[:-1])
+    number = np.cumsum(is_first) - 1
+    lengths = np.diff(starts, append=len(score))
+    return np.repeat(number, lengths), int(number[-1]) + 1
+
+
+def _by_part(image: IntArray, part: IntArray, shape: tuple[int, int]) -> csr_array:
+    """How many events each part has on each image: weights of images times it are sums of parts."""
+    return csr_array((np.ones(len(image)), (image, part)), shape=shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,12 +145,16 @@ def rank(images: Sequence[ImageBoxes], *, iou: float) -> RankedBoxes:
 
 def precision_rounds(ranked: RankedBoxes) -> Rounds:
     """Average precision as COCO computes it: precision at 101 recalls, made monotone; (R, 1)."""
+    # Recall rises at true boxes alone, and what lies between two of them only lowers precision.
+    part = np.append(0, np.cumsum(ranked.is_true)[:-1]) if len(ranked.is_true) else ranked.image
+    shape = len(ranked.lesions), int(ranked.is_true.sum())
+    is_kept = part < shape[1]
+    drawn_in = _by_part(ranked.image[is_kept], part[is_kept], shape)
 
     def rounds(weight: FloatArray) -> FloatArray:
         total = weight @ ranked.lesions
-        each = weight[:, ranked.image]
-        true = np.cumsum(each * ranked.is_true, axis=1)
-        drawn = np.cumsum(each, axis=1)
+        true = np.cumsum(weight[:, ranked.image[ranked.is_true]], axis=1)
+        drawn = np.cumsum(weight @ drawn_in, axis=1)
         precision = np.divide(true, drawn, out=np.zeros_like(true), where=drawn > 0)
         precision = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
         values = np.full(len(weight), np.nan)
@@ -174,10 +201,7 @@ def _lone(value: float, why: str) -> Estimate | None:
     return None if np.isnan(value) else Estimate(float(value), None, None, "value only", note=why)
 
 
-def _cumulated(each: FloatArray, ends: IntArray, total: FloatArray) -> FloatArray:
-    """Cumulative shares (R, N + 1) of events at the ends of ties, from 0."""
-    sums = np.cumsum(each, axis=1)[:, ends]
-    shares = np.divide(
-        sums, total[:, np.newaxis], out=np.zeros_like(sums), where=total[:, np.newaxis] > 0
-    )
-    return np.column_stack([np.zeros(len(each)), shares])
+def _cumulated(sums: FloatArray, total: FloatArray) -> FloatArray:
+    """Cumulative shares (R, N + 1) of sums (R, N), from 0."""
+    below = np.maximum(total, np.finfo(np.float64).tiny)[:, np.newaxis]
+    return np.column_stack([np.zeros(len(sums)), np.cumsum(sums, axis=1) / below])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -70,6 +71,37 @@ def test_a_file_without_the_columns_says_what_a_boxes_file_is(tmp_path):
         read_boxes(path)
 
     assert "column label: missing" in str(caught.value)
+
+
+def test_yolo_text_is_named_with_the_verb_that_reads_it(tmp_path):
+    with pytest.raises(ManifestError, match="medrec dataset import yolo"):
+        read_boxes(tmp_path / "a.txt")
+
+
+def test_a_coco_file_is_read_without_its_images(tmp_path):
+    content = {
+        "images": [{"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "b.png"}],
+        "categories": [{"id": 1, "name": "tumor"}],
+        "annotations": [{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}],
+    }
+    (tmp_path / "coco.json").write_text(json.dumps(content))
+    rows = [a_reference(path=name, boxes="coco.json") for name in ("a.png", "b.png")]
+
+    found = boxes_of_rows(rows, root=tmp_path)
+
+    assert [(LabelledBox(Box(1, 2, 4, 6), Label("tumor")),), ()] == found
+
+
+def test_a_coco_box_outside_its_image_is_a_problem(tmp_path):
+    content = {
+        "images": [{"id": 1, "file_name": "a.png"}],
+        "categories": [{"id": 1, "name": "tumor"}],
+        "annotations": [{"image_id": 1, "category_id": 1, "bbox": [90, 2, 3, 4]}],
+    }
+    (tmp_path / "coco.json").write_text(json.dumps(content))
+
+    with pytest.raises(ManifestError, match="a box of tumor: 0% of it lies in the image"):
+        read_boxes(tmp_path / "coco.json", size_of=lambda _: ImageSize(20, 10))
 
 
 def test_one_depth_column_alone_is_refused(tmp_path):

@@ -8,10 +8,14 @@ import io
 import numpy as np
 import pytest
 from detection_scenes import an_image, random_images
+from factories import TUMOR, a_prediction, a_reference, a_region
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from sklearn.metrics import roc_curve
 
+from medrec.domain.box import Box
+from medrec.domain.ids import CaseId
+from medrec.domain.reference import LabelledBox
 from medrec.evaluation.estimate import TOO_FEW_UNITS
 from medrec.evaluation.froc import (
     RATES,
@@ -22,7 +26,7 @@ from medrec.evaluation.froc import (
     rank,
 )
 from medrec.evaluation.matching import HitKind, HitRule, judge, to_events
-from medrec.evaluation.paired_detection import compare_detection
+from medrec.evaluation.paired_detection import compare_detection, pair_images
 
 HALF = HitRule(HitKind.IOU, 0.5)
 LESION, ON_IT, ELSEWHERE = (0, 0, 10, 10), (0, 0, 10, 9), (50, 50, 60, 60)
@@ -125,6 +129,15 @@ def test_the_froc_is_that_of_luna16(seed, rule):
     assert luna16(images, rule) == pytest.approx(read)
 
 
+def test_boxes_of_one_score_come_at_once_as_in_luna16():
+    images = [
+        an_image(truth=image.truth, boxes=image.boxes, score=image.score.round(), unit=image.unit)
+        for image in random_images(seed=9)
+    ]
+
+    assert luna16(images, HALF) == pytest.approx(froc(images)[:-1])
+
+
 def coco_precision(images, iou):
     """pycocotools' average precision, over all sizes, 100 boxes an image."""
     truth, drawn = [], []
@@ -218,6 +231,32 @@ def test_a_better_model_on_the_same_images_is_ahead_by_a_paired_interval():
     assert difference.cpm.low > 0
     assert difference.average_precision.low > 0
     assert difference.cpm.value == pytest.approx(froc(better)[-1] - froc(worse)[-1])
+
+
+def test_predictions_of_two_models_are_paired_by_image():
+    truth = {("a.png", None): (LabelledBox(Box(0, 0, 10, 10), TUMOR),), ("b.png", None): ()}
+    rows = [a_reference(path=name, patient=name) for name in ("a.png", "b.png", "c.png")]
+    first, second = (
+        [
+            a_prediction(
+                case_id=CaseId(f"c-{name}"),
+                source=name,
+                images=(),
+                regions=(a_region(source=name, box_px=box, score=score),),
+            )
+            for name in names
+        ]
+        for names, box, score in (
+            (("b.png", "a.png"), Box(0, 0, 10, 9), 1.0),
+            (("a.png", "c.png"), Box(5, 5, 9, 9), 2.0),
+        )
+    )
+    rows[1] = a_reference(path="b.png", patient="b.png", labels={TUMOR: False})
+
+    (one,), (other,) = pair_images(first, second, rows, boxes=truth, label=TUMOR)
+
+    assert one.truth.tolist() == other.truth.tolist() == [[0, 0, 10, 10]]
+    assert ([1.0], [2.0]) == (one.score.tolist(), other.score.tolist())
 
 
 def test_models_on_other_images_are_not_compared():
