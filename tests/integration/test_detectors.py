@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-from lesion_factory import a_detector_config, write_lesion_films
+from lesion_factory import a_detector_config, write_lesion_films, write_lesion_volumes
 from typer.testing import CliRunner
 
 from medrec.cli.app import app
@@ -111,3 +111,43 @@ def test_the_report_is_drawn_again_from_what_was_saved(screened):
     before = (screened / "cases" / case / "report.html").read_text()
     _medrec("report", screened, "--case", case)
     assert before == (screened / "cases" / case / "report.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def volumes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("volumes")
+    manifest = write_lesion_volumes(folder / "scans", 30)
+    config = a_detector_config(manifest, model={"kind": "detector_3d", "classes": None})
+    del config["model"]["backbone"]
+    config |= {
+        "scope": {"modality": ["MR"], "body_part": ["BRAIN"], "dimensionality": "volume"},
+        "preprocess": {"volume_size": [20, 40, 40], "crop": "none"},
+        "fit": config["fit"] | {"epochs": 25},
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    _medrec("train", folder / "config.yaml", "--out", folder / "run", "--device", "cpu")
+    model = folder / "run" / "model"
+    scans, out = folder / "scans", folder / "out"
+    _medrec("screen", scans, "--model", model, "--out", out, "--modality", "MR")
+    return folder
+
+
+def test_a_detector_of_volumes_finds_solid_regions_where_they_were_planted(volumes):
+    with (volumes / "scans" / "boxes.csv").open() as file:
+        planted = {row["path"]: row for row in csv.DictReader(file)}
+    hits = 0
+    for prediction in read_journal(volumes / "out"):
+        if prediction.source in planted and prediction.regions:
+            true, box = planted[prediction.source], prediction.regions[0].box_px
+            hits += all(
+                float(true[f"{axis}0"]) < middle < float(true[f"{axis}1"])
+                for axis, middle in zip("xyz", box.centre, strict=True)
+            )
+            assert prediction.regions[0].box_mm is not None
+    assert hits >= 0.8 * len(planted)
+
+
+def test_an_exam_of_volumes_is_never_less_likely_than_its_boxes(volumes):
+    for prediction in read_journal(volumes / "out"):
+        highest = max((region.probability for region in prediction.regions), default=0.0)
+        assert prediction.findings[0].probability >= highest
