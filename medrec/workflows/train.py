@@ -163,7 +163,8 @@ def _read_data(
     plan = check_data(
         references,
         root=root,
-        labels=config.labels,
+        # A detector learns from boxes, where every scan may hold a lesion.
+        labels=() if is_detector(config.model) else config.labels,
         where=str(path),
         plan=lambda: build_splits(config.splits, references, folder=path.parent),
         cache=_cache_of(config, _cache_folder(config, path.parent, out), _silent),
