@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from medrec.domain.box import Box
 from medrec.domain.finding import (
     CasePrediction,
     CaseStatus,
@@ -16,6 +17,7 @@ from medrec.domain.finding import (
     Label,
     Provenance,
     RawFinding,
+    Region,
 )
 from medrec.domain.geometry import Geometry
 from medrec.domain.ids import CaseId, PatientKey
@@ -126,6 +128,19 @@ def some_image_findings(**changes: Any) -> ImageFindings:
     """The findings of slice 3."""
     facts: dict[str, Any] = {"source": "study/IM0004", "slice": 3, "findings": (a_finding(),)}
     return ImageFindings(**{**facts, **changes})
+
+
+def a_region(**changes: Any) -> Region:
+    """A calibrated region on slice 3."""
+    facts: dict[str, Any] = {
+        "label": TUMOR,
+        "score": 1.4,
+        "probability": 0.8,
+        "source": "study/IM0004",
+        "slice": 3,
+        "box_px": Box(10, 20, 30, 50),
+    }
+    return Region(**{**facts, **changes})
 
 
 def a_prediction(**changes: Any) -> CasePrediction:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from medrec.calibration.platt import Platt
+from medrec.calibration.platt import FlooredPlatt, Platt
 from medrec.calibration.softmax import SoftmaxScaling, joint_probability
 from medrec.calibration.temperature import Temperature
 from medrec.domain.finding import Finding, Label
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from medrec.evaluation.estimate import Estimate
 
 Level = Literal["image", "exam"]
-Method = Literal["temperature", "platt", "softmax_temperature", "softmax_bias"]
+Method = Literal["temperature", "platt", "platt_floor", "softmax_temperature", "softmax_bias"]
 
 _TAIL = (1 - CONFIDENCE) / 2
 
@@ -38,6 +38,7 @@ def build_calibrator(method: str, parameters: Mapping[str, float]) -> Calibrator
     kinds: dict[str, tuple[type[Temperature | Platt], set[str]]] = {
         "temperature": (Temperature, {"temperature"}),
         "platt": (Platt, {"slope", "intercept"}),
+        "platt_floor": (FlooredPlatt, {"slope", "intercept"}),
     }
     if method not in kinds or set(parameters) != kinds[method][1]:
         wanted = {name: sorted(names) for name, (_, names) in kinds.items()}

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from medrec.calibration.boxes import BoxCalibration
 from medrec.calibration.entry import CalibrationEntry, Method
 from medrec.calibration.operating_point import OperatingPoint
 from medrec.domain.finding import Label
 from medrec.errors import PackageError
 from medrec.evaluation.estimate import Estimate
+from medrec.evaluation.matching import HitKind, HitRule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -88,9 +90,38 @@ class _PointRecord(_Record):
         )
 
 
+class _HitRecord(_Record):
+    rule: Literal["iou", "centre_in_box"]
+    value: float | None = None
+
+
+class _BoxRecord(_Record):
+    label: str
+    slope: float
+    intercept: float
+    size_slope: float
+    patients: int = Field(ge=0)
+    positives: int = Field(ge=0)
+    rows: int = Field(ge=0)
+    hit: _HitRecord
+    ece_before: _EstimateRecord
+    ece_after: _EstimateRecord
+
+    def to_entry(self) -> BoxCalibration:
+        facts = self.model_dump(exclude={"label", "hit", "ece_before", "ece_after"})
+        return BoxCalibration(
+            label=Label(self.label),
+            hit=HitRule(HitKind(self.hit.rule), self.hit.value),
+            ece_before=self.ece_before.to_estimate(),
+            ece_after=self.ece_after.to_estimate(),
+            **facts,
+        )
+
+
 class _CalibrationFile(_Record):
     schema_name: Literal["medrec.calibration/1"] = Field(alias="schema")
     entries: list[_EntryRecord]
+    boxes: list[_BoxRecord] = []
 
 
 class _PointsFile(_Record):
@@ -102,12 +133,16 @@ _T = TypeVar("_T")
 _F = TypeVar("_F", _CalibrationFile, _PointsFile)
 
 
-def write_calibration(path: Path, entries: Sequence[CalibrationEntry]) -> None:
+def write_calibration(
+    path: Path, entries: Sequence[CalibrationEntry], boxes: Sequence[BoxCalibration] = ()
+) -> None:
     """Write calibration.json; the same entries always give the same bytes."""
-    data = {
+    data: dict[str, object] = {
         "schema": "medrec.calibration/1",
         "entries": [_entry_data(entry) for entry in entries],
     }
+    if boxes:
+        data["boxes"] = [_box_data(entry) for entry in boxes]
     path.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
@@ -117,15 +152,25 @@ def read_calibration(path: Path) -> tuple[CalibrationEntry, ...]:
     Raises:
         PackageError: Missing, foreign or wrong; every problem is listed.
     """
-    try:
-        data = json.loads(_read(path))
-    except (ValueError, RecursionError) as error:
-        raise _error(path, [f"is not JSON: {error}"]) from error
-    records = _validate(path, data, _CalibrationFile).entries
+    records = _validate(path, _read_json(path), _CalibrationFile).entries
     return _unique(
         path,
         _build(path, [(f"entries.{n}", record.to_entry) for n, record in enumerate(records)]),
         [(record.label, record.level) for record in records],
+    )
+
+
+def read_box_calibration(path: Path) -> tuple[BoxCalibration, ...]:
+    """Read the calibrators of boxes in calibration.json; none in that of a classifier.
+
+    Raises:
+        PackageError: Missing, foreign or wrong; every problem is listed.
+    """
+    records = _validate(path, _read_json(path), _CalibrationFile).boxes
+    return _unique(
+        path,
+        _build(path, [(f"boxes.{n}", record.to_entry) for n, record in enumerate(records)]),
+        [(record.label,) for record in records],
     )
 
 
@@ -175,6 +220,20 @@ def _entry_data(entry: CalibrationEntry) -> dict[str, object]:
     }
 
 
+def _box_data(entry: BoxCalibration) -> dict[str, object]:
+    hit: dict[str, object] = {"rule": entry.hit.kind.value}
+    if entry.hit.value is not None:
+        hit["value"] = entry.hit.value
+    return {
+        "label": entry.label,
+        **{name: getattr(entry, name) for name in ("slope", "intercept", "size_slope")},
+        **{name: getattr(entry, name) for name in ("patients", "positives", "rows")},
+        "hit": hit,
+        "ece_before": _estimate_data(entry.ece_before),
+        "ece_after": _estimate_data(entry.ece_after),
+    }
+
+
 def _point_data(point: OperatingPoint) -> dict[str, object]:
     return {
         "name": point.name,
@@ -199,6 +258,13 @@ def _estimate_data(estimate: Estimate) -> dict[str, object]:
     if estimate.note:
         data["note"] = estimate.note
     return data
+
+
+def _read_json(path: Path) -> object:
+    try:
+        return json.loads(_read(path))
+    except (ValueError, RecursionError) as error:
+        raise _error(path, [f"is not JSON: {error}"]) from error
 
 
 def _read(path: Path) -> str:

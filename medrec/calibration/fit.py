@@ -9,7 +9,7 @@ from scipy.special import expit, logit
 
 from medrec.calibration.entry import CalibrationEntry, Level, Method
 from medrec.calibration.folds import assign_folds, check_patients
-from medrec.calibration.platt import Platt
+from medrec.calibration.platt import FlooredPlatt, Platt
 from medrec.calibration.targets import platt_targets
 from medrec.calibration.temperature import Temperature
 from medrec.errors import CalibrationError
@@ -28,7 +28,14 @@ if TYPE_CHECKING:
 
 REPLICATES = 200
 _FLATTEST = 1e-6
-_KINDS: Mapping[Method, type[Temperature | Platt]] = {"temperature": Temperature, "platt": Platt}
+_KINDS: Mapping[Method, type[Temperature | Platt]] = {
+    "temperature": Temperature,
+    "platt": Platt,
+    "platt_floor": FlooredPlatt,
+}
+_CANDIDATES: tuple[Method, ...] = ("temperature", "platt")
+
+Choice = Literal["auto", "temperature", "platt", "platt_floor"]
 
 
 def fit_calibration(
@@ -36,14 +43,15 @@ def fit_calibration(
     *,
     label: Label,
     level: Level,
-    method: Literal["auto", "temperature", "platt"] = "auto",
+    method: Choice = "auto",
     rounds: int,
     rng: np.random.Generator,
 ) -> CalibrationEntry:
     """Fit a calibrator and measure it; `samples.probability` is not read.
 
-    `auto` takes the method with the lower log-loss when cross-validated by patient. `rounds` are
-    those of the intervals of the ECE.
+    `auto` takes temperature or Platt scaling, whichever has the lower log-loss when cross-validated
+    by patient; `platt_floor` is for exams with boxes. `rounds` are those of the intervals of the
+    ECE.
 
     Raises:
         CalibrationError: Fewer than two patients of either class, or no rising map fits.
@@ -71,15 +79,13 @@ def _fit(samples: Samples, method: Method) -> Calibrator:
     return _KINDS[method].fit(samples.logit, samples.truth, samples.weight)
 
 
-def _choose(
-    samples: Samples, fold: IntArray, method: Literal["auto", "temperature", "platt"]
-) -> tuple[Method, FloatArray]:
+def _choose(samples: Samples, fold: IntArray, method: Choice) -> tuple[Method, FloatArray]:
     """The method, and the probabilities that it gives to held-out patients."""
     if method != "auto":
         return method, _cross_validate(samples, fold, method)
     candidates: list[tuple[float, Method, FloatArray]] = []
     failures: list[str] = []
-    for name in _KINDS:
+    for name in _CANDIDATES:
         try:
             held_out = _cross_validate(samples, fold, name)
             _fit(samples, name)

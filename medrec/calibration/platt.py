@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from medrec.evaluation.samples import BoolArray
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Platt:
     """probability = sigmoid(slope * logit + intercept).
 
@@ -74,3 +74,25 @@ class Platt:
             )
             raise CalibrationError(message)
         return cls(slope=float(slope), intercept=float(intercept))
+
+
+@dataclass(frozen=True)
+class FlooredPlatt(Platt):
+    """The same, but never below sigmoid(logit): of exams and images that boxes were found in.
+
+    Their logit is the log-odds of their likeliest box, or more: so an exam is never less likely
+    than what was found in it, by one rising map.
+
+    >>> round(float(FlooredPlatt(slope=0.5, intercept=-1.0).probability(np.array(2.0))), 4)
+    0.8808
+    """
+
+    @property
+    def method(self) -> str:
+        """The name under which `calibration.json` holds it."""
+        return "platt_floor"
+
+    def probability(self, logits: FloatArray) -> FloatArray:
+        """Map logits of any shape to probabilities in [0, 1] of that shape."""
+        floor: FloatArray = expit(np.asarray(logits, dtype=np.float64))
+        return np.maximum(super().probability(logits), floor)

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from medrec.cli import dataset_import
+from medrec.cli import dataset_import, dataset_import_boxes
 from medrec.cli.console import printable, progress, reports_errors, say
 
 app = typer.Typer(help="Make manifests of labelled scans.", no_args_is_help=True)
+dataset_import_boxes.add_to(dataset_import.app)
 app.add_typer(dataset_import.app, name="import")
 
 

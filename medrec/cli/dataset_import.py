@@ -114,11 +114,32 @@ def masks(  # noqa: PLR0913 (each is an option)
         Path | None, typer.Option("--cases", help="CSV of attributes, one row a patient.")
     ] = None,
     patient: Patient = None,
+    boxes: Annotated[
+        str | None, typer.Option("--boxes", help="Boxes of the masks too: a slice, or a volume.")
+    ] = None,
+    preview: Annotated[
+        Path | None, typer.Option("--preview", help="PNG of images with their boxes.")
+    ] = None,
 ) -> None:
     """Label NIfTI volumes, PNG or JPEG images by their masks: one row a slice, or a case."""
     from medrec.workflows.import_masks import import_masks, to_rule
+    from medrec.workflows.importing_boxes import import_masks_with_boxes
 
     rule = to_rule(label, per=per, least_px=smallest, is_smaller_unknown=smaller_unknown)
+    if boxes is not None:
+        text = import_masks_with_boxes(
+            source,
+            out=out,
+            images=images,
+            mask=mask,
+            rule=rule,
+            per=boxes,
+            cases=cases,
+            patient=patient,
+            preview=preview,
+        )
+        say(text)
+        return
     text = import_masks(
         source, out=out, images=images, mask=mask, rule=rule, cases=cases, patient=patient
     )

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from medrec.config.base import Schema
+from medrec.config.evaluation import HitConfig
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
@@ -46,4 +47,7 @@ class CalibrationConfig(Schema):
         "rule_in": OperatingPointConfig(specificity=0.95),
     }
     substacks: SubstackConfig | None = None
+    hit: HitConfig | None = None
+    """When a detector's box counts as on a lesion, in calibration and in the test of the model.
+    None: by an IoU of 0.5 in a plane, of 0.1 in a volume."""
     bootstrap_rounds: Annotated[int, Field(ge=50)] = 1000

@@ -10,6 +10,17 @@ from medrec.config.base import Schema
 from medrec.config.exclusive import Groups
 
 
+class HitConfig(Schema):
+    """When a box is on a lesion."""
+
+    rule: Literal["iou", "centre_in_box"] = "iou"
+    """`iou`: it overlaps the lesion's box by `value` or more. `centre_in_box`: its centre lies in
+    the lesion's box, for small lesions on films."""
+    value: Annotated[float, Field(gt=0, le=1)] | None = None
+    """The least intersection over union. None: 0.5 in a plane, 0.1 in a volume; of
+    `centre_in_box` there is none."""
+
+
 class EvaluateConfig(Schema):
     """`medrec evaluate`, settable by `--set` or a file under configs/evaluate."""
 
@@ -25,3 +36,5 @@ class EvaluateConfig(Schema):
     exclusive: Groups | None = None
     """Groups of labels that exclude each other: accuracy, confusion and log-loss are measured too.
     None: no group."""
+    hit: HitConfig | None = None
+    """When a box is on a lesion. None: by an IoU of 0.5 in a plane, of 0.1 in a volume."""

@@ -18,7 +18,16 @@ from medrec.config.data import MasksData as MasksData
 from medrec.config.data import TableData as TableData
 from medrec.config.ensemble import EnsembleConfig
 from medrec.config.exclusive import Groups, check_groups
-from medrec.config.model import ModelConfig, NetworkConfig, VolumeConfig, is_of_exams
+from medrec.config.model import (
+    DetectorConfig,
+    ModelConfig,
+    NetworkConfig,
+    VolumeConfig,
+    VolumeDetectorConfig,
+    classes_of,
+    is_detector,
+    is_of_exams,
+)
 from medrec.config.preprocess import AugmentConfig, PreprocessConfig
 from medrec.domain.modality import Modality, Sequence
 
@@ -205,17 +214,19 @@ class TrainConfig(Schema):
 
 
 def _misfits(config: TrainConfig) -> Iterator[str]:
-    is_3d = isinstance(config.model, VolumeConfig)
+    is_3d = isinstance(config.model, VolumeConfig | VolumeDetectorConfig)
     size = config.preprocess.volume_size
     if is_3d and size is None:
-        yield "preprocess.volume_size: a classifier_3d needs it, such as [32, 96, 96]"
+        yield f"preprocess.volume_size: a {config.model.kind} needs it, such as [32, 96, 96]"
     if not is_3d and size is not None:
-        yield "preprocess.volume_size: only a classifier_3d takes whole volumes; leave it out"
+        yield "preprocess.volume_size: only 3D networks take whole volumes; leave it out"
     swin = isinstance(config.model, VolumeConfig) and config.model.architecture == "swin"
     if swin and size is not None and any(side % _SWIN_STEP for side in size):
         yield f"preprocess.volume_size: each side must be a multiple of {_SWIN_STEP} for swin"
     if is_of_exams(config.model):
         yield from _exam_misfits(config)
+    if is_detector(config.model):
+        yield from _detector_misfits(config)
 
 
 def _exam_misfits(config: TrainConfig) -> Iterator[str]:
@@ -230,3 +241,21 @@ def _exam_misfits(config: TrainConfig) -> Iterator[str]:
         )
     if config.scope.exam_level_surrogate:
         yield f"scope.exam_level_surrogate: a {config.model.kind} knows no stand-ins; leave it out"
+
+
+def _detector_misfits(config: TrainConfig) -> Iterator[str]:
+    kind, fit = config.model.kind, config.fit
+    classes = classes_of(config.model, config.labels)
+    for label in set(classes.values()) - set(config.labels):
+        yield f"model.classes: {label!r} is none of the labels"
+    for label in set(config.labels) - set(classes.values()):
+        yield f"model.classes: no class of boxes belongs to the label {label!r}"
+    if fit.augment_on == "device":
+        yield f"fit.augment_on: boxes of a {kind} are moved by the loader's processes alone"
+    if fit.mixup or fit.label_smoothing:
+        yield f"fit.mixup, fit.label_smoothing: a {kind} learns from boxes; leave them out"
+    if config.exclusive:
+        yield f"exclusive: a {kind} has labels that stand alone; types are model.classes"
+    window = config.model.window_px if isinstance(config.model, DetectorConfig) else None
+    if window is not None and window > config.preprocess.size_px:
+        yield "model.window_px: larger than the pictures (preprocess.size_px); leave it out"

@@ -218,6 +218,7 @@ class _Filling:
             prepared.images,
             slices=prepared.slices,
             slice_count=prepared.slice_count,
+            to_source=prepared.to_source,
         )
 
 
@@ -233,7 +234,7 @@ def fill_memory(paths: Iterable[str], *, load: Load) -> Filled:
         except (ScanError, ValueError) as error:
             problems[path] = str(error)
             continue
-        entry = PackEntry(path, first, prepared.slices, prepared.slice_count)
+        entry = PackEntry(path, first, prepared.slices, prepared.slice_count, prepared.to_source)
         images.append(prepared.images.half())
         entries[path], first = entry, entry.end
     return Filled(entries, problems, lambda rows: Pictures.of(torch.cat(images)).subset(rows))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
+import numpy as np
 import torch
 from torch.utils.data import Dataset
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from medrec.data.cache import PictureCache
     from medrec.data.pack import PackEntry
     from medrec.domain.finding import Label
@@ -36,7 +39,7 @@ _UNKNOWN = float("nan")
 
 
 @dataclass(frozen=True, eq=False)
-class SliceDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
+class SliceDataset(Dataset[tuple[torch.Tensor, ...]]):
     """Prepared pictures with what is known of them.
 
     `images` is (N, 1, size, size), read where a row, a slice or a list of rows asks for it: float16
@@ -51,22 +54,26 @@ class SliceDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     references: tuple[Reference, ...]
     labels: tuple[Label, ...]
     blank: int = 0
+    to_source: NDArray[np.float64] | None = None
+    """(N, 3, 3), of each row as in `ModelInput`; None from a cache that doesn't hold it."""
 
     def __len__(self) -> int:
         return len(self.references)
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, ...]:
         return self.images[index].float(), self.targets[index]
 
-    def subset(self, rows: Sequence[int]) -> SliceDataset:
+    def subset(self, rows: Sequence[int]) -> Self:
         """The same for some rows, in their order; pixels that lie in a cache are not copied."""
         chosen = torch.as_tensor(list(rows), dtype=torch.long)
         images = self.images
-        return SliceDataset(
+        return replace(
+            self,
             images=images.subset(rows) if isinstance(images, Pictures) else images[chosen],
             targets=self.targets[chosen],
             references=tuple(self.references[row] for row in rows),
-            labels=self.labels,
+            blank=0,
+            to_source=None if self.to_source is None else self.to_source[list(rows)],
         )
 
     def known_rows(self) -> list[int]:
@@ -134,6 +141,7 @@ def prepare_slices(
         references=tuple(naming.kept),
         labels=tuple(labels),
         blank=naming.named - len(naming.kept),
+        to_source=_stack(naming.places),
     )
 
 
@@ -145,7 +153,14 @@ def _load(root: Path, prepare: Prepare, rules: Rules | None, path: str) -> Prepa
     """
     volume = load_file(root / path, rules=rules)
     result = prepare(volume)
-    return Prepared(result.images, result.slices, volume.slice_count)
+    place = tuple(result.to_source.ravel().tolist())
+    return Prepared(result.images, result.slices, volume.slice_count, place)
+
+
+def _stack(places: Sequence[tuple[float, ...] | None]) -> NDArray[np.float64] | None:
+    """(N, 3, 3); None where the cache was filled by a medrec that didn't keep them."""
+    known = [place for place in places if place is not None]
+    return np.array(known).reshape(-1, 3, 3) if len(known) == len(places) else None
 
 
 @dataclass(slots=True)
@@ -155,6 +170,7 @@ class _Naming:
     problems: dict[str, str]
     kept: list[Reference] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
+    places: list[tuple[float, ...] | None] = field(default_factory=list)
     named: int = 0
 
     def name(self, path: str, entry: PackEntry, references: Sequence[Reference]) -> None:
@@ -168,6 +184,7 @@ class _Naming:
             if number in named:
                 self.kept.append(named[number])
                 self.rows.append(entry.first + place)
+                self.places.append(entry.to_source)
         self.named += len(named)
 
 

@@ -83,13 +83,14 @@ class PackEntry:
     """The items of one file: from `first` on, one for each of `slices`.
 
     `slices` are the numbers of the source slices in the order of the items; those of `slice_count`
-    that are missing are blank.
+    that are missing are blank. `to_source` is as in `medrec.data.cache.Prepared`.
     """
 
     key: str
     first: int
     slices: tuple[int, ...]
     slice_count: int
+    to_source: tuple[float, ...] | None = None
 
     @property
     def end(self) -> int:
@@ -170,7 +171,13 @@ class PackWriter:
         self._synced_at = time.monotonic()
 
     def add(
-        self, key: str, images: torch.Tensor, *, slices: Sequence[int], slice_count: int
+        self,
+        key: str,
+        images: torch.Tensor,
+        *,
+        slices: Sequence[int],
+        slice_count: int,
+        to_source: Sequence[float] | None = None,
     ) -> PackEntry:
         """Add the items (n, *shape) float32 of one file.
 
@@ -178,7 +185,8 @@ class PackWriter:
             OSError: The disk is full, or gone.
             ValueError: Items of another shape.
         """
-        entry = PackEntry(key, self._end, tuple(slices), slice_count)
+        place = tuple(to_source) if to_source is not None else None
+        entry = PackEntry(key, self._end, tuple(slices), slice_count, place)
         self._pixels.seek(entry.first * self._format.item_bytes)
         self._pixels.write(self._format.to_bytes(images))
         self._end = entry.end
@@ -197,12 +205,16 @@ class PackWriter:
         """
         if self._unsynced:
             _to_disk(self._pixels)
-            lines = "".join(json.dumps(asdict(entry)) + "\n" for entry in self._unsynced)
+            lines = "".join(json.dumps(_to_facts(entry)) + "\n" for entry in self._unsynced)
             self._index.seek(0, os.SEEK_END)
             self._index.write(lines.encode())
             _to_disk(self._index)
             self._unsynced.clear()
         self._synced_at = time.monotonic()
+
+
+def _to_facts(entry: PackEntry) -> dict[str, Any]:
+    return {name: value for name, value in asdict(entry).items() if value is not None}
 
 
 def _to_entry(line: bytes) -> PackEntry | None:
@@ -214,6 +226,7 @@ def _to_entry(line: bytes) -> PackEntry | None:
             int(facts["first"]),
             tuple(int(number) for number in facts["slices"]),
             int(facts["slice_count"]),
+            tuple(map(float, facts["to_source"])) if "to_source" in facts else None,
         )
     except (ValueError, KeyError, TypeError):
         return None

@@ -16,20 +16,23 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Part = tuple[NDArray[np.float32], tuple[int, ...], int]
-    """Pictures (n, *shape), their source slices, and how many slices there were."""
+    Part = tuple[NDArray[np.float32], tuple[int, ...], int, tuple[float, ...] | None]
+    """The fields of `Prepared`, the pictures as an array."""
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """The pictures (n, *shape) float32 of one file, and the source slice of each.
 
-    Of `slice_count` slices those that aren't in `slices` are blank.
+    Of `slice_count` slices those that aren't in `slices` are blank. `to_source` is the map of
+    indices of a picture to those of the source, row after row: (3, 3) of slices; of
+    volumes (4, 4), and then the axis that the source was cut along.
     """
 
     images: torch.Tensor
     slices: tuple[int, ...]
     slice_count: int
+    to_source: tuple[float, ...] | None = None
 
 
 if TYPE_CHECKING:
@@ -59,8 +62,8 @@ def prepare_all(
         if isinstance(found, str):
             yield path, found
         else:
-            images, slices, slice_count = found
-            yield path, Prepared(torch.from_numpy(images), slices, slice_count)
+            images, *facts = found
+            yield path, Prepared(torch.from_numpy(images), *facts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +79,7 @@ class _Files(Dataset["Part | str"]):
         if isinstance(found, str):
             return found
         # Arrays go through a pipe; tensors would fill the shared memory, which may be small.
-        return found.images.numpy(), found.slices, found.slice_count
+        return found.images.numpy(), found.slices, found.slice_count, found.to_source
 
 
 def _try(load: Load, path: str) -> Prepared | str:

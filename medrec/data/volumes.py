@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import torch
 from torch.utils.data import Dataset
@@ -65,13 +65,14 @@ class Stacks:
 
 
 @dataclass(frozen=True, eq=False)
-class VolumeDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
+class VolumeDataset(Dataset[tuple[torch.Tensor, ...]]):
     """Prepared volumes with what is known of them; the interface is that of SliceDataset.
 
     `items` are float16, or float32 where the cache holds bytes: stacks (N, 1, size, size) whose N
     differ, or boxes (1, D, H, W) of one size. `targets` is (V, K) float32, 1, 0 or NaN where
     unknown. `references` says what each volume is. `slices` is how many evenly spaced slices of a
-    stack come, None for all.
+    stack come, None for all. `places` says of each volume how its indices map to the source's, row
+    after row, and which axis the source was cut along; None from a cache that doesn't hold it.
     """
 
     items: Stacks
@@ -80,17 +81,18 @@ class VolumeDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     labels: tuple[Label, ...]
     slices: int | None = None
     blank: int = 0
+    places: tuple[tuple[float, ...] | None, ...] = ()
 
     def __len__(self) -> int:
         return len(self.references)
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, ...]:
         item = self.items[index]
         if self.slices is not None:
             item = item[sample_slices(len(item), self.slices)]
         return item.float(), self.targets[index]
 
-    def subset(self, rows: Sequence[int]) -> VolumeDataset:
+    def subset(self, rows: Sequence[int]) -> Self:
         """The same for some rows, in their order."""
         chosen = torch.as_tensor(list(rows), dtype=torch.long)
         return replace(
@@ -98,9 +100,10 @@ class VolumeDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
             items=self.items.subset(rows),
             targets=self.targets[chosen],
             references=tuple(self.references[row] for row in rows),
+            places=tuple(self.places[row] for row in rows) if self.places else (),
         )
 
-    def evenly(self, slices: int | None) -> VolumeDataset:
+    def evenly(self, slices: int | None) -> Self:
         """The same with so many evenly spaced slices of each stack, so that batches can be made."""
         return replace(self, slices=slices)
 
@@ -166,6 +169,7 @@ def prepare_volumes(
         targets=to_targets((row.labels for row in kept), labels),
         references=tuple(kept),
         labels=tuple(labels),
+        places=tuple(one.to_source for one in entries),
     )
 
 
@@ -179,7 +183,8 @@ def _load(root: Path, prepare: Prepare, rules: Rules | None, path: str) -> Prepa
     result = prepare(volume)
     if isinstance(result, ModelInput):
         return Prepared(result.images, result.slices, volume.slice_count)
-    return Prepared(result.voxels[None], (0,), volume.slice_count)
+    place = (*result.to_source.ravel().tolist(), float(volume.slice_axis))
+    return Prepared(result.voxels[None], (0,), volume.slice_count, place)
 
 
 def _spans(lengths: Iterable[int]) -> Iterator[range]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType
 
+from medrec.domain.box import Box, BoxMm
 from medrec.domain.codes import Note, Reason
 from medrec.domain.ids import CaseId, PatientKey
 from medrec.domain.modality import Modality
@@ -72,6 +73,47 @@ class ImageFindings:
 
 
 @dataclass(frozen=True, slots=True)
+class RawRegion:
+    """Where a network found something: `score` is a logit and no probability.
+
+    `box_px` is in the pixels of the image as stored. `slice` is the 0-based number of the slice on
+    which a box in a plane lies, or through the middle of a solid one; None or 0 of a lone film.
+    `box_mm` is None where the image has no place in the patient.
+    """
+
+    label: Label
+    score: float
+    source: str
+    box_px: Box
+    slice: int | None = None
+    box_mm: BoxMm | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A region whose score a calibrator has turned into a probability; fields as in `RawRegion`.
+
+    Raises:
+        ValueError: A probability outside [0, 1].
+    """
+
+    label: Label
+    score: float
+    probability: float
+    source: str
+    box_px: Box
+    slice: int | None = None
+    box_mm: BoxMm | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.probability <= 1.0:
+            message = f"a probability lies in [0, 1], not {self.probability}"
+            raise ValueError(message)
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """What made a prediction; `started` is UTC in ISO 8601."""
 
@@ -107,6 +149,7 @@ class CasePrediction:
     findings: tuple[Finding | RawFinding, ...] = ()
     patient_findings: tuple[Finding | RawFinding, ...] = ()
     images: tuple[ImageFindings, ...] = ()
+    regions: tuple[Region | RawRegion, ...] = ()
     reason: Reason | None = None
     series: str | None = None
     notes: tuple[Note, ...] = field(default=())

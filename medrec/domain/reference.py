@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from medrec.domain.box import Box
 from medrec.domain.finding import Label
+
+IGNORE = "ignore"
+"""The attribute of a box that counts neither way, where it is 1."""
 
 
 class Split(StrEnum):
@@ -44,3 +48,21 @@ class Reference:
     def resampling_unit(self) -> str:
         """`unit` where given, else the patient."""
         return self.unit or self.patient
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledBox:
+    """A box that somebody drew: what is in it, and what else is known of it, such as its type.
+
+    The attribute `ignore` with the value 1 marks a lesion that counts neither way: nobody has to
+    find it, and a box on it is no false alarm.
+    """
+
+    box: Box
+    label: Label
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_ignored(self) -> bool:
+        """Whether it counts neither way."""
+        return self.attributes.get(IGNORE) == "1"

@@ -43,3 +43,16 @@ class Estimate:
         if len(bounds) == 1 or bounds != sorted(bounds):
             message = f"an interval has two ordered ends or none, not ({self.low}, {self.high})"
             raise ValueError(message)
+
+
+def estimate_to_json(estimate: Estimate) -> dict[str, object]:
+    """How a figure stands in `evaluation.json`."""
+    data: dict[str, object] = {
+        "value": estimate.value,
+        "low": estimate.low,
+        "high": estimate.high,
+        "method": estimate.method,
+    }
+    if estimate.assumes_independent_rows:
+        data["assumes_independent_rows"] = True
+    return data

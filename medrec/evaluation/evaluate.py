@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from medrec.domain.finding import CaseStatus, Label
 from medrec.domain.reference import Split
 from medrec.errors import InputError
+from medrec.evaluation.detection import measure_detection
 from medrec.evaluation.groups import measure_group
 from medrec.evaluation.join import JoinedCase, join
 from medrec.evaluation.measure import Notes, measure_exams, measure_patients, measure_slices
@@ -23,11 +25,13 @@ from medrec.evaluation.strata import stratify
 from medrec.evaluation.truth import contradictions, exam_truth
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from medrec.domain.finding import CasePrediction
     from medrec.domain.reference import Reference
+    from medrec.evaluation.detection_images import BoxTruth
     from medrec.evaluation.settings import EvaluationSettings
+    from medrec.evaluation.verdicts import Judged
 
 
 def evaluate_predictions(
@@ -35,10 +39,12 @@ def evaluate_predictions(
     references: Sequence[Reference],
     *,
     settings: EvaluationSettings,
+    boxes: BoxTruth | None = None,
 ) -> EvaluationResult:
     """Join predictions with a manifest's rows and compute every figure that can be had.
 
-    Rows of unknown truth, refused and failed cases are in no figure and are counted.
+    Rows of unknown truth, refused and failed cases are in no figure and are counted. `boxes` are
+    the boxes of rows where they are known; None where the manifest has none.
 
     Raises:
         InputError: `stratify_by` names a column that no row has.
@@ -49,6 +55,9 @@ def evaluate_predictions(
     known, notes = _labels(predictions, references)
     notes = [*joined.notes, *notes, *_split_notes(joined.cases)]
     labels = {label: _measure_label(joined.cases, label, settings, notes) for label in known}
+    judged: dict[Label, Judged] = {}
+    if boxes:
+        labels, judged = _measure_boxes(joined.cases, labels, boxes, settings, notes)
     strata = stratify(joined.cases, known, settings=settings, notes=notes)
     exclusive = _groups(joined.cases, known, settings, notes)
     return EvaluationResult(
@@ -57,7 +66,7 @@ def evaluate_predictions(
         flow=joined.flow,
         notes=tuple(notes),
         provenance=_provenance(predictions, settings),
-        cases=to_outcomes(joined.cases, known),
+        cases=to_outcomes(joined.cases, known, judged),
         exclusive=exclusive,
     )
 
@@ -126,6 +135,34 @@ def _measure_label(
         patients = measure_patients(cases, label, settings=settings, notes=patient_notes)
     notes += [*exam_notes.lines, *slice_notes.lines, *patient_notes.lines]
     return LabelResult(exam, images, patients)
+
+
+def _measure_boxes(
+    cases: Sequence[JoinedCase],
+    labels: Mapping[Label, LabelResult],
+    boxes: BoxTruth,
+    settings: EvaluationSettings,
+    notes: list[str],
+) -> tuple[dict[Label, LabelResult], dict[Label, Judged]]:
+    """The figures of each label's boxes beside its others, and the verdicts on them by case."""
+    drawn = {region.label for case in cases for region in case.prediction.regions}
+    truths = {one.label for found in boxes.values() for one in found}
+    notes += [
+        f"{label} (boxes): no label of the predictions is called so; its boxes are in no figure"
+        for label in sorted(truths | drawn)
+        if label not in labels
+    ]
+    measured: dict[Label, LabelResult] = {}
+    judged: dict[Label, Judged] = {}
+    for label, found in labels.items():
+        detection, own = None, Notes(f"{label} (boxes)")
+        if drawn or label in truths:
+            detection, judged[label] = measure_detection(
+                cases, boxes, label, settings=settings, notes=own
+            )
+        measured[label] = replace(found, detection=detection)
+        notes += own.lines
+    return measured, judged
 
 
 def _note_cases(cases: Sequence[JoinedCase], label: Label, notes: Notes) -> None:

@@ -14,12 +14,20 @@ if TYPE_CHECKING:
     from medrec.domain.finding import CasePrediction, Label
     from medrec.evaluation.join import JoinedCase
     from medrec.evaluation.truth import Truth
+    from medrec.evaluation.verdicts import Judged
 
 
-def to_outcomes(cases: Sequence[JoinedCase], labels: Sequence[Label]) -> tuple[CaseOutcome, ...]:
-    """Cases beside their truth, false negatives first, else in the order of the journal."""
+def to_outcomes(
+    cases: Sequence[JoinedCase],
+    labels: Sequence[Label],
+    judged: Mapping[Label, Judged] | None = None,
+) -> tuple[CaseOutcome, ...]:
+    """Cases beside their truth, false negatives first, then by how many lesions were missed.
+
+    Else they stand in the order of the journal. `judged` are each label's boxes, by case.
+    """
     outcomes = []
-    for case in cases:
+    for number, case in enumerate(cases):
         truth = {label: exam_truth(case, label) for label in labels}
         outcome = CaseOutcome(
             prediction=case.prediction,
@@ -28,10 +36,15 @@ def to_outcomes(cases: Sequence[JoinedCase], labels: Sequence[Label]) -> tuple[C
             if case.image_rows
             else {},
             outcome=_outcome(case.prediction, truth),
+            boxes={
+                label: images[number]
+                for label, images in (judged or {}).items()
+                if number in images
+            },
         )
         outcomes.append(outcome)
     order = list(Outcome)
-    return tuple(sorted(outcomes, key=lambda found: order.index(found.outcome)))
+    return tuple(sorted(outcomes, key=lambda one: (order.index(one.outcome), -one.missed_lesions)))
 
 
 def _outcome(prediction: CasePrediction, truth: Mapping[Label, Truth]) -> Outcome:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from medrec.evaluation.detection_result import detection_to_json
+from medrec.evaluation.estimate import estimate_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from medrec.domain.finding import CasePrediction, Label
     from medrec.domain.geometry import FloatArray
+    from medrec.evaluation.detection_result import DetectionResult, JudgedImage
     from medrec.evaluation.discrimination import Curve
     from medrec.evaluation.estimate import Estimate
     from medrec.evaluation.reliability import ReliabilityBin
@@ -92,12 +96,14 @@ class LevelResult:
 class LabelResult:
     """One label: its exams, its slices where the manifest has truth of slices, and its patients.
 
-    `patients` is there where exams are lone films, of which a patient may have several.
+    `patients` is there where exams are lone films, of which a patient may have several, `detection`
+    where the manifest has boxes and the model may draw some.
     """
 
     exam: LevelResult
     images: LevelResult | None = None
     patients: LevelResult | None = None
+    detection: DetectionResult | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,13 +185,20 @@ class CaseOutcome:
     """One joined case: prediction beside truth.
 
     `image_truth` holds, for each label with slice truth, one entry for each of
-    `prediction.images`. `outcome` is the worst over the labels that have a threshold.
+    `prediction.images`. `outcome` is the worst over the labels that have a threshold. `boxes` are
+    the images of each label whose boxes are known.
     """
 
     prediction: CasePrediction
     truth: Mapping[Label, bool | None]
     image_truth: Mapping[Label, tuple[bool | None, ...]]
     outcome: Outcome
+    boxes: Mapping[Label, tuple[JudgedImage, ...]] = field(default_factory=dict)
+
+    @property
+    def missed_lesions(self) -> int:
+        """How many lesions no box lies on."""
+        return sum(image.missed for images in self.boxes.values() for image in images)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +257,8 @@ def _label(result: LabelResult) -> dict[str, object]:
         data["images"] = _level(result.images)
     if result.patients is not None:
         data["patients"] = _level(result.patients)
+    if result.detection is not None:
+        data |= detection_to_json(result.detection)
     return data
 
 
@@ -261,7 +276,7 @@ def _group(result: GroupResult) -> dict[str, object]:
         "patients": result.patients,
         "unknown": result.unknown,
         "confusion": [list(row) for row in result.confusion],
-        **{name: _estimate(found) for name, found in figures.items() if found is not None},
+        **{name: estimate_to_json(found) for name, found in figures.items() if found is not None},
     }
 
 
@@ -275,28 +290,16 @@ def _level(result: LevelResult) -> dict[str, object]:
     }
     if result.prevalence is not None:
         data["prevalence"] = result.prevalence
-    for field in fields(result.figures):
-        estimate = getattr(result.figures, field.name)
+    for entry in fields(result.figures):
+        estimate = getattr(result.figures, entry.name)
         if estimate is not None:
-            data[field.name] = _estimate(estimate)
+            data[entry.name] = estimate_to_json(estimate)
     if result.figures.auroc_level_matched is not None:
-        matched = _estimate(result.figures.auroc_level_matched)
+        matched = estimate_to_json(result.figures.auroc_level_matched)
         data["auroc_level_matched"] = {**matched, "pairs": result.level_pairs}
     data["operating_points"] = {
         name: _threshold(figures) for name, figures in result.operating_points.items()
     }
-    return data
-
-
-def _estimate(estimate: Estimate) -> dict[str, object]:
-    data: dict[str, object] = {
-        "value": estimate.value,
-        "low": estimate.low,
-        "high": estimate.high,
-        "method": estimate.method,
-    }
-    if estimate.assumes_independent_rows:
-        data["assumes_independent_rows"] = True
     return data
 
 
@@ -307,7 +310,7 @@ def _threshold(figures: ThresholdFigures) -> dict[str, object]:
         "ppv": figures.ppv,
         "npv": figures.npv,
     }
-    known = {name: _estimate(share) for name, share in shares.items() if share is not None}
+    known = {name: estimate_to_json(share) for name, share in shares.items() if share is not None}
     return {"threshold": figures.threshold, **known}
 
 
@@ -321,12 +324,12 @@ def _strata(strata: tuple[Stratum, ...]) -> dict[str, object]:
 
 def _plain(record: Flow | SliceFlow | EvaluationProvenance | ModelId) -> dict[str, object]:
     data: dict[str, object] = {}
-    for field in fields(record):
-        value = getattr(record, field.name)
+    for entry in fields(record):
+        value = getattr(record, entry.name)
         if isinstance(value, tuple):
-            data[field.name] = [_plain(part) for part in value]
+            data[entry.name] = [_plain(part) for part in value]
         elif isinstance(value, SliceFlow):
-            data[field.name] = _plain(value)
+            data[entry.name] = _plain(value)
         elif value is not None:
-            data[field.name] = value
+            data[entry.name] = value
     return data

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from medrec.domain.finding import Label
+    from medrec.evaluation.matching import HitRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,8 @@ class EvaluationSettings:
 
     Slices are at the same level if their relative positions differ by at most `level_tolerance`.
     `calibrated_draws` are those of the ECE that perfect calibration would show. `exclusive` are
-    groups of labels that exclude each other, which are measured together too.
+    groups of labels that exclude each other, which are measured together too. `hit` says when a
+    box is on a lesion; None: an IoU of 0.5 in a plane, of 0.1 in a volume.
     """
 
     bootstrap_rounds: int = 2000
@@ -35,3 +37,4 @@ class EvaluationSettings:
     seed: int = 1
     thresholds: tuple[NamedThreshold, ...] = ()
     exclusive: tuple[tuple[Label, ...], ...] = ()
+    hit: HitRule | None = None

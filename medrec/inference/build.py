@@ -6,12 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medrec.config.exclusive import columns_of
-from medrec.config.model import is_of_exams, pooling_of
+from medrec.config.model import (
+    DetectorConfig,
+    VolumeDetectorConfig,
+    is_of_exams,
+    pooling_of,
+)
 from medrec.config.selection import resolve_rules
+from medrec.inference.detectors import BoxJudge, SliceDetector, VolumeDetector
 from medrec.inference.predictor import Predictor
 from medrec.inference.screener import Screener, ScreenSettings
 from medrec.inference.volumes import AnyPredictor, BagPredictor, BoxPredictor
 from medrec.io.build import build_rules
+from medrec.models.build import build_finder
 from medrec.package.build import load_network, load_preprocessor
 from medrec.preprocess.volumes import VolumePreprocessor
 
@@ -24,6 +31,8 @@ if TYPE_CHECKING:
 def build_predictor(package: ModelPackage, config: ScreenConfig, *, device: str) -> AnyPredictor:
     """Load the package's network onto a device."""
     model = package.manifest.model
+    if isinstance(model, DetectorConfig | VolumeDetectorConfig):
+        return _build_detector(package, model, config, device=device)
     network, preprocessor = load_network(package, device=device), load_preprocessor(package)
     exclusive = columns_of(package.manifest.labels, package.manifest.exclusive)
     if isinstance(preprocessor, VolumePreprocessor):
@@ -41,6 +50,28 @@ def build_predictor(package: ModelPackage, config: ScreenConfig, *, device: str)
         batch_size=config.batch_size,
         precision=config.precision,
     )
+
+
+def _build_detector(
+    package: ModelPackage,
+    model: DetectorConfig | VolumeDetectorConfig,
+    config: ScreenConfig,
+    *,
+    device: str,
+) -> SliceDetector | VolumeDetector:
+    judge = BoxJudge(
+        network=load_network(package, device=device),
+        finder=build_finder(model),
+        calibrations=package.box_calibrations,
+        label_count=len(package.manifest.labels),
+        device=device,
+        precision=config.precision,
+    )
+    preprocessor = load_preprocessor(package)
+    if isinstance(preprocessor, VolumePreprocessor):
+        return VolumeDetector(judge, preprocessor)
+    joins = isinstance(model, DetectorConfig) and model.join_slices
+    return SliceDetector(judge, preprocessor, joins, config.batch_size)
 
 
 def build_screener(

@@ -35,7 +35,8 @@ Heat = tuple["NDArray[np.float64] | None", str]
 class KeySlice:
     """The slice that a report shows: picture and heat map (rows, columns).
 
-    It is the one with the highest logit of the primary label; for networks that weigh slices by
+    It is the one with the highest logit of the primary label; for detectors that of the likeliest
+    box, without a heat map, since boxes say where; for networks that weigh slices by
     attention the one with the highest weight; for 3D networks the one through the hottest place of
     the heat map, or the middle one where there is no map. Both are as stored (`Volume.slice_px`);
     `geometry` and `slice_axis` tell how to turn them. `why_no_heat` says why there is no heat map
@@ -49,6 +50,8 @@ class KeySlice:
     geometry: Geometry | None
     slice_axis: int
     why_no_heat: str = ""
+    source: str = ""
+    """The slice's file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +65,28 @@ class Explainer:
 
     def __call__(self, volume: Volume, logits: VolumeLogits) -> KeySlice:
         """Choose the slice and explain it; the case is judged without a heat map too."""
-        if isinstance(logits.inputs, VolumeInput):
+        if logits.boxes:
+            number, heat, why = self._of_regions(logits), None, ""
+        elif isinstance(logits.inputs, VolumeInput):
             number, heat, why = self._of_box(volume, logits.inputs)
         else:
             number, heat, why = self._of_slices(volume, logits)
         picture = volume.slice_px(number)
         return KeySlice(
-            number, picture, heat, volume.window, volume.geometry, volume.slice_axis, why
+            slice=number,
+            picture=picture,
+            heat=heat,
+            window=volume.window,
+            geometry=volume.geometry,
+            slice_axis=volume.slice_axis,
+            why_no_heat=why,
+            source=volume.slice_sources[number],
         )
+
+    def _of_regions(self, logits: VolumeLogits) -> int:
+        """The slice of the likeliest box of the label, or of any where there is none."""
+        own = [box for box in logits.boxes if box.label == self.label]
+        return max(own or logits.boxes, key=lambda box: box.log_odds).slice
 
     def _of_slices(
         self, volume: Volume, logits: VolumeLogits

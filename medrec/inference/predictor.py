@@ -18,9 +18,26 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
+    from medrec.domain.box import Box
+    from medrec.domain.geometry import FloatArray
     from medrec.domain.volume import Volume
     from medrec.models.exclusive import Columns
     from medrec.preprocess.pipeline import ModelInput, Preprocessor
+
+
+@dataclass(frozen=True, slots=True)
+class FoundBox:
+    """A box that a detector found: columns of its label and its class, score and log-odds.
+
+    `box` is in source pixels, `slice` the source slice that it lies on, or whose middle it holds.
+    """
+
+    label: int
+    kind: int
+    score: float
+    log_odds: float
+    slice: int
+    box: Box
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,13 +46,14 @@ class VolumeLogits:
 
     `inputs` are the network's inputs; row n of `image` judges source slice `inputs.slices[n]`. A 3D
     network judges no slices, so that N is 0. `weight` (N, K) is what each slice counts, where the
-    network itself weighs them; else None.
+    network itself weighs them; else None. `boxes` are a detector's.
     """
 
-    image: NDArray[np.float64]
-    exam: NDArray[np.float64]
+    image: FloatArray
+    exam: FloatArray
     inputs: ModelInput | VolumeInput
     weight: NDArray[np.float64] | None = None
+    boxes: tuple[FoundBox, ...] = ()
 
     @property
     def slices(self) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from medrec.errors import FailedScanError, ScanError
 from medrec.inference.findings import decide, to_findings
 from medrec.inference.gate import check_header, check_volume
 from medrec.inference.key_slice import Explainer, KeySlice
+from medrec.inference.regions import highest, to_regions
 from medrec.io.loading import load_volume
 from medrec.io.selection import describe_none, left_out_status, select
 from medrec.preprocess.volumes import VolumeInput
@@ -24,7 +25,7 @@ from medrec.preprocess.volumes import VolumeInput
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from medrec.domain.finding import Finding, RawFinding
+    from medrec.domain.finding import Finding, RawFinding, RawRegion, Region
     from medrec.domain.modality import Modality
     from medrec.domain.series import Case, ImageHeader, Series
     from medrec.domain.volume import Volume
@@ -144,6 +145,7 @@ class Screener:
             patient_findings=self._findings(best, level="exam") if is_lone_film else (),
             series=best.series.first.source if len(scored) > 1 else None,
             images=tuple(image for one in scored for image in self._images(one)),
+            regions=highest([region for one in scored for region in self._regions(one)]),
             notes=self._notes(best, scored),
             provenance=provenance,
         )
@@ -173,6 +175,9 @@ class Screener:
             )
             yield ImageFindings(scored.volume.slice_sources[index], index, findings)
 
+    def _regions(self, scored: _Scored) -> tuple[Region | RawRegion, ...]:
+        return to_regions(self._package, scored.logits.boxes, scored.volume)
+
     def _notes(self, best: _Scored, scored: Sequence[_Scored]) -> tuple[Note, ...]:
         notes = list(dict.fromkeys(note for one in scored for note in one.notes))
         if self._package.manifest.exam_level_surrogate:
@@ -182,9 +187,8 @@ class Screener:
 
     def _key_slice(self, best: _Scored) -> KeySlice:
         predictor = self._predictor
-        explain = Explainer(
-            predictor.network, predictor.device, self._primary, self._settings.heatmap
-        )
+        is_explained = self._settings.heatmap and self._package.manifest.task == "classification"
+        explain = Explainer(predictor.network, predictor.device, self._primary, is_explained)
         return explain(best.volume, best.logits)
 
     def _provenance(self, started: datetime, seconds: float) -> Provenance:

@@ -10,6 +10,7 @@ import torch
 
 from medrec.domain.codes import ReasonCode
 from medrec.errors import FailedScanError
+from medrec.inference.detectors import SliceDetector, VolumeDetector
 from medrec.inference.predictor import Predictor, VolumeLogits
 from medrec.models.ensemble import members_of
 from medrec.models.exclusive import log_odds, scale_to_one_array
@@ -91,7 +92,7 @@ class BoxPredictor:
         return none, none, exam
 
 
-AnyPredictor = Predictor | BagPredictor | BoxPredictor
+AnyPredictor = Predictor | BagPredictor | BoxPredictor | SliceDetector | VolumeDetector
 
 
 def _compute(predictor: BagPredictor | BoxPredictor, judge: Callable[[], Logits]) -> Logits:

@@ -138,6 +138,18 @@ def read_nifti_grid(path: Path) -> tuple[tuple[int, int, int], Geometry | None]:
         return _shape_of(image), _geometry_of(image)
 
 
+def read_nifti_slice_axis(path: Path) -> int:
+    """The axis (0, 1 or 2) that a volume was cut along, from its header alone.
+
+    Raises:
+        RefusedScanError: As `read_nifti_header`.
+        OSError: The file can't be opened.
+    """
+    with _opened(path) as image:
+        _check_header(image, path)
+        return _slice_axis_of(image)
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """A nibabel image over an open file, whatever its name, and our errors for nibabel's."""

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydantic import TypeAdapter, ValidationError
 
-from medrec.domain.finding import CasePrediction, Finding
+from medrec.domain.finding import CasePrediction, Finding, Region
 from medrec.errors import PredictionsError
 
 SCHEMA = "medrec.prediction/1"
@@ -26,6 +26,9 @@ def to_line(prediction: CasePrediction) -> str:
     """
     content: dict[str, Any] = _PREDICTION.dump_python(prediction, exclude_none=True)
     content = {key: value for key, value in content.items() if value != ()}
+    for region in content.get("regions", ()):
+        if not region["attributes"]:
+            del region["attributes"]
     return json.dumps({"schema": SCHEMA, **content}, ensure_ascii=False, allow_nan=False)
 
 
@@ -49,7 +52,7 @@ def from_line(line: str, *, where: str) -> CasePrediction:
         raise PredictionsError(where, _problems(error)) from error
     if _count_probabilities(content) != _count_findings(prediction):
         # A finding whose probability is wrong would otherwise pass for a bare score.
-        raise PredictionsError(where, ["findings: a probability lies in [0, 1]"])
+        raise PredictionsError(where, ["findings and regions: a probability lies in [0, 1]"])
     return prediction
 
 
@@ -154,13 +157,17 @@ def _problems(error: ValidationError) -> list[str]:
 def _count_probabilities(content: dict[str, Any]) -> int:
     parts = [content, *content.get("images", ())]
     every = [*(part.get("findings", ()) for part in parts), content.get("patient_findings", ())]
+    every.append(content.get("regions", ()))
     return sum("probability" in finding for findings in every for finding in findings)
 
 
 def _count_findings(prediction: CasePrediction) -> int:
     images = (image.findings for image in prediction.images)
     every = [prediction.findings, prediction.patient_findings, *images]
-    return sum(isinstance(finding, Finding) for findings in every for finding in findings)
+    calibrated = sum(isinstance(region, Region) for region in prediction.regions)
+    return calibrated + sum(
+        isinstance(finding, Finding) for findings in every for finding in findings
+    )
 
 
 def _sync_folder(folder: Path) -> None:

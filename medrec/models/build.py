@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
 from medrec.config.model import (
+    AnyModel,
     AttentionPooling,
+    DetectorConfig,
     FileWeights,
     FixedPooling,
     ModelConfig,
@@ -14,24 +17,38 @@ from medrec.config.model import (
     PackageWeights,
     SlicesConfig,
     VolumeConfig,
+    VolumeDetectorConfig,
 )
 from medrec.models.bags import BagClassifier, FixedPool, GatedAttention
+from medrec.models.boxes import BoxRules
 from medrec.models.classifiers import TimmClassifier
+from medrec.models.detectors import Detector
+from medrec.models.finder import Finder
+from medrec.models.pyramids import TimmPyramid, VolumePyramid
 from medrec.models.volumes import VolumeClassifier
 from medrec.models.weights import load_file, load_packaged
+from medrec.models.windows import Windows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import nn
+
+    from medrec.models.pyramids import Pyramid
 
 
 def build_any(
-    config: ModelConfig | SlicesConfig | VolumeConfig,
+    config: AnyModel,
     *,
     label_count: int,
+    label_of: Sequence[int] = (),
     pretrained: bool = True,
     size_px: int | None = None,
 ) -> nn.Module:
-    """Make a network of any kind; see `build_classifier` for the arguments and errors."""
+    """Make a network of any kind; see `build_classifier` for the arguments and errors.
+
+    `label_of` is the column of the label of each class of a detector's boxes.
+    """
     match config:
         case ModelConfig() | SlicesConfig():
             network = build_classifier(
@@ -45,8 +62,69 @@ def build_any(
             if pretrained and isinstance(config.weights, FileWeights):
                 volumes.load_encoder(Path(config.weights.path), sha256=config.weights.sha256)
             return volumes
+        case DetectorConfig() | VolumeDetectorConfig():
+            return build_detector(
+                config, label_of=label_of, label_count=label_count, pretrained=pretrained
+            )
         case _:
             assert_never(config)
+
+
+def build_detector(
+    config: DetectorConfig | VolumeDetectorConfig,
+    *,
+    label_of: Sequence[int],
+    label_count: int,
+    pretrained: bool = True,
+) -> Detector:
+    """Make a detector whose anchors are known; arguments and errors as for `build_any`."""
+    if config.anchors is None:
+        message = "anchors are fitted before a detector is made"
+        raise ValueError(message)
+    pyramid: Pyramid
+    match config:
+        case DetectorConfig():
+            pyramid = TimmPyramid(
+                build_classifier(config, label_count=label_count, pretrained=pretrained),
+                finest_stride=config.finest_stride,
+                levels=config.levels,
+                channels=config.channels,
+            )
+        case VolumeDetectorConfig():
+            pyramid = VolumePyramid(
+                config.architecture,
+                depth_stride=config.depth_stride,
+                first_stage=config.first_stage,
+                levels=config.levels,
+                channels=config.channels,
+            )
+            if pretrained and isinstance(config.weights, FileWeights):
+                pyramid.load_encoder(Path(config.weights.path), sha256=config.weights.sha256)
+    return Detector(
+        pyramid,
+        anchors=config.anchors,
+        label_of=label_of,
+        label_count=label_count,
+        image_dropout=config.dropout if config.image_head else None,
+        reads_finest=config.head == "centre",
+    )
+
+
+def build_finder(config: DetectorConfig | VolumeDetectorConfig) -> Finder:
+    """How boxes are looked for, in validation, calibration and screening alike."""
+    boxes = config.boxes
+    rules = BoxRules(
+        lowest_logit=math.log(boxes.lowest_score / (1 - boxes.lowest_score)),
+        candidates=boxes.candidates,
+        overlap=boxes.overlap,
+        most=boxes.most,
+    )
+    is_flat = isinstance(config, DetectorConfig)
+    mirrors = (1 if is_flat else 2,) if boxes.mirror else ()
+    windows = None
+    if isinstance(config, DetectorConfig) and config.window_px is not None:
+        windows = Windows((config.window_px,) * 2, overlap=config.window_overlap)
+    return Finder(rules, windows, mirrors, boxes.fusion_overlap)
 
 
 def _build_bags(config: SlicesConfig, encoder: TimmClassifier) -> BagClassifier:
@@ -60,7 +138,7 @@ def _build_bags(config: SlicesConfig, encoder: TimmClassifier) -> BagClassifier:
 
 
 def build_classifier(
-    config: ModelConfig | SlicesConfig,
+    config: ModelConfig | SlicesConfig | DetectorConfig,
     *,
     label_count: int,
     pretrained: bool = True,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import timm
 import torch
@@ -11,6 +11,9 @@ from torch import nn
 
 from medrec.errors import WeightsError
 from medrec.models.outputs import ClassifierOutput
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _LAST_LAYER_STD = 0.01
 _PICTURE_NDIM = 4
@@ -109,6 +112,34 @@ class TimmClassifier(nn.Module):
             return last
         message = "attention needs a backbone whose last layer is linear: take another one"
         raise WeightsError(message)
+
+    def keep_stages(self, strides: Sequence[int]) -> tuple[tuple[int, ...], list[int]]:
+        """Drop what comes after the stages of these strides; their numbers, and their channels.
+
+        Raises:
+            WeightsError: The backbone has no stage of one of the strides, or can't be cut.
+        """
+        backbone: Any = self.backbone
+        known = {facts["reduction"]: n for n, facts in enumerate(backbone.feature_info)}
+        missing = [stride for stride in strides if stride not in known]
+        if missing or not hasattr(backbone, "forward_intermediates"):
+            message = (
+                f"the backbone gives features of strides {', '.join(map(str, known))} px, not of "
+                f"{', '.join(map(str, missing or strides))}: a detector needs a pyramid; take a "
+                "convolutional backbone, or another model.finest_stride"
+            )
+            raise WeightsError(message)
+        numbers = tuple(known[stride] for stride in strides)
+        backbone.prune_intermediate_layers(list(numbers), prune_norm=True, prune_head=True)
+        return numbers, [backbone.feature_info[number]["num_chs"] for number in numbers]
+
+    def stages(self, images: torch.Tensor, numbers: Sequence[int]) -> list[torch.Tensor]:
+        """Features (B, C, h, w) of some stages, by their numbers, of images (B, 1, H, W)."""
+        backbone: Any = self.backbone
+        found: list[torch.Tensor] = backbone.forward_intermediates(
+            self._scaled(images), indices=list(numbers), intermediates_only=True
+        )
+        return found
 
     @property
     def explained_layer(self) -> nn.Module:

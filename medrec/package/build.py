@@ -8,6 +8,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from medrec.config.exclusive import columns_of
+from medrec.config.model import label_columns
 from medrec.errors import PackageError
 from medrec.models.build import build_any
 from medrec.models.ensemble import Ensemble
@@ -67,6 +68,7 @@ def _build(manifest: PackageManifest) -> nn.Module:
         network = build_any(
             manifest.model,
             label_count=len(manifest.labels),
+            label_of=label_columns(manifest.model, manifest.labels),
             pretrained=False,
             size_px=manifest.preprocess.size_px,
         )

@@ -71,7 +71,7 @@ class PackageManifest(Schema):
     format: Literal["medrec.package/1"] = FORMAT
     name: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9-]*$")]
     version: str
-    task: Literal["classification"] = "classification"
+    task: Literal["classification", "detection"] = "classification"
     labels: Annotated[list[str], Field(min_length=1)]
     primary_label: str
     exclusive: Groups | None = None

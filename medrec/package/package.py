@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import yaml
 
 from medrec.calibration.files import (
+    read_box_calibration,
     read_calibration,
     read_operating_points,
     write_calibration,
     write_operating_points,
 )
 from medrec.config.base import BAD_YAML, validate
+from medrec.config.model import classes_of
 from medrec.errors import ConfigError, PackageError
 from medrec.package.checksums import verify_checksums, write_checksums
 from medrec.package.contract import FORMAT, PackageManifest
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from medrec.calibration.boxes import BoxCalibration
     from medrec.calibration.entry import CalibrationEntry
     from medrec.calibration.operating_point import OperatingPoint
 
@@ -47,6 +50,13 @@ class ModelPackage:
     manifest: PackageManifest
     calibrations: tuple[CalibrationEntry, ...]
     operating_points: tuple[OperatingPoint, ...]
+    box_calibrations: tuple[BoxCalibration, ...] = ()
+    """Of a detector: one for each label, in their order, or none; then boxes have scores only."""
+
+    @property
+    def box_classes(self) -> tuple[str, ...]:
+        """The classes of a detector's boxes, in the order of its columns."""
+        return tuple(classes_of(self.manifest.model, self.manifest.labels))
 
     @property
     def weights(self) -> Path:
@@ -77,11 +87,14 @@ def open_package(folder: Path) -> ModelPackage:
     manifest = _read_manifest(folder / MANIFEST)
     try:
         calibrations = read_calibration(folder / CALIBRATION)
+        boxes = read_box_calibration(folder / CALIBRATION)
         points = read_operating_points(folder / OPERATING_POINTS)
     except PackageError as error:
         message = f"{folder}: {error}"
         raise PackageError(message) from error
-    package = ModelPackage(folder, digest, manifest, tuple(calibrations), tuple(points))
+    package = ModelPackage(
+        folder, digest, manifest, tuple(calibrations), tuple(points), tuple(boxes)
+    )
     _check_complete(package)
     return package
 
@@ -93,6 +106,7 @@ def write_package(
     calibrations: Sequence[CalibrationEntry],
     operating_points: Sequence[OperatingPoint],
     license_text: str,
+    boxes: Sequence[BoxCalibration] = (),
 ) -> None:
     """Write all but weights and card into a folder that already holds `weights.safetensors`.
 
@@ -102,7 +116,7 @@ def write_package(
     (folder / MANIFEST).write_text(
         yaml.safe_dump(data, sort_keys=False, width=100), encoding="utf-8"
     )
-    write_calibration(folder / CALIBRATION, calibrations)
+    write_calibration(folder / CALIBRATION, calibrations, boxes)
     write_operating_points(folder / OPERATING_POINTS, operating_points)
     (folder / LICENSE).write_text(license_text, encoding="utf-8")
 
@@ -141,6 +155,13 @@ def _read_mapping(path: Path) -> dict[str, Any]:
 
 
 def _check_complete(package: ModelPackage) -> None:
+    calibrated = [entry.label for entry in package.box_calibrations]
+    if calibrated and calibrated != package.manifest.labels:
+        message = (
+            f"{package.folder} has calibrators of boxes for {', '.join(calibrated)}, wanted one "
+            f"for each of {', '.join(package.manifest.labels)}, in that order: get it again"
+        )
+        raise PackageError(message)
     missing = [
         f"{label} ({level})"
         for level in package.manifest.probability_levels

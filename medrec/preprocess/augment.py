@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from math import radians
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import torch
 from monai.data.meta_tensor import MetaTensor
 from monai.transforms.compose import Compose
 from monai.transforms.intensity.array import (
@@ -23,7 +24,8 @@ from medrec.preprocess.artefacts import ghosting, motion
 from medrec.preprocess.random_numbers import Reseeding, untracked
 
 if TYPE_CHECKING:
-    import torch
+    import numpy as np
+    from numpy.typing import NDArray
 
 T = TypeVar("T")
 
@@ -86,6 +88,15 @@ class Augmenter:
             changed: Any = self._chain(image.clone())  # RandCoarseDropout writes into its input
         plain: torch.Tensor = changed.as_tensor() if isinstance(changed, MetaTensor) else changed
         return plain
+
+    def with_map(
+        self, image: torch.Tensor, *, seed: int
+    ) -> tuple[torch.Tensor, NDArray[np.float64]]:
+        """The same change, and the map (3, 3) of (row, column, 1) in it to that in the image."""
+        self.set_random_state(seed)
+        start = torch.eye(3, dtype=torch.float64)
+        changed: Any = self._chain(MetaTensor(image.clone(), affine=start))
+        return changed.as_tensor(), changed.affine.numpy()
 
     def set_random_state(self, seed: int) -> None:
         """Start the random numbers anew, seed in [0, 2**32)."""

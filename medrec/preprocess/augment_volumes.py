@@ -7,6 +7,7 @@ from math import radians
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from monai.data.meta_tensor import MetaTensor
 from monai.transforms.compose import Compose
 from monai.transforms.intensity.array import (
@@ -21,7 +22,7 @@ from monai.transforms.spatial.array import RandAffine, RandFlip
 from medrec.preprocess.random_numbers import Reseeding, untracked
 
 if TYPE_CHECKING:
-    import torch
+    from numpy.typing import NDArray
 
     from medrec.preprocess.augment import Augmenter
 
@@ -91,6 +92,15 @@ class VolumeAugmenter:
             changed: Any = self._chain(volume.clone())
         plain: torch.Tensor = changed.as_tensor() if isinstance(changed, MetaTensor) else changed
         return plain
+
+    def with_map(
+        self, image: torch.Tensor, *, seed: int
+    ) -> tuple[torch.Tensor, NDArray[np.float64]]:
+        """The same change, and the map (4, 4) of an index (d, h, w, 1) in it to one before."""
+        self._chain.set_random_state(seed=seed)
+        start = torch.eye(4, dtype=torch.float64)
+        changed: Any = self._chain(MetaTensor(image.clone(), affine=start))
+        return changed.as_tensor(), changed.affine.numpy()
 
     def _shape(self) -> list[Any]:
         angle = radians(self.rotate_degrees)

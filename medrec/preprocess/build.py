@@ -6,10 +6,17 @@ from dataclasses import fields
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, assert_never
 
-from medrec.config.model import ModelConfig, SlicesConfig, VolumeConfig
+from medrec.config.model import (
+    DetectorConfig,
+    ModelConfig,
+    SlicesConfig,
+    VolumeConfig,
+    VolumeDetectorConfig,
+)
 from medrec.errors import ConfigError
 from medrec.preprocess.augment import Augmenter
 from medrec.preprocess.augment_batch import BatchAugmenter
+from medrec.preprocess.augment_boxes import BoxAugmenter
 from medrec.preprocess.augment_volumes import BagAugmenter, VolumeAugmenter
 from medrec.preprocess.pipeline import Preprocessor
 from medrec.preprocess.volumes import VolumePreprocessor
@@ -17,6 +24,7 @@ from medrec.preprocess.volumes import VolumePreprocessor
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from medrec.config.model import AnyModel
     from medrec.config.preprocess import AugmentConfig, PreprocessConfig
 
 
@@ -76,7 +84,7 @@ def build_volume_preprocessor(config: PreprocessConfig) -> VolumePreprocessor:
     """
     if config.volume_size is None:
         where = "preprocess"
-        raise ConfigError(where, ["volume_size: a classifier_3d needs it"])
+        raise ConfigError(where, ["volume_size: a 3D network needs it"])
     return VolumePreprocessor(
         size=config.volume_size,
         crop=config.crop,
@@ -89,24 +97,31 @@ def build_volume_preprocessor(config: PreprocessConfig) -> VolumePreprocessor:
 
 
 def build_any_preprocessor(
-    config: PreprocessConfig, model: ModelConfig | SlicesConfig | VolumeConfig
+    config: PreprocessConfig, model: AnyModel
 ) -> Preprocessor | VolumePreprocessor:
     """Make the chain that a kind of network needs.
 
     Raises:
         ConfigError: A 3D network without `volume_size`.
     """
-    is_3d = isinstance(model, VolumeConfig)
+    is_3d = isinstance(model, VolumeConfig | VolumeDetectorConfig)
     return build_volume_preprocessor(config) if is_3d else build_preprocessor(config)
+
+
+def _build_volume_augmenter(config: AugmentConfig, preprocess: PreprocessConfig) -> VolumeAugmenter:
+    return VolumeAugmenter(
+        size=build_volume_preprocessor(preprocess).size,
+        **config.model_dump(include={f.name for f in fields(VolumeAugmenter)}),
+    )
 
 
 def build_any_augmenter(
     config: AugmentConfig,
     preprocess: PreprocessConfig,
-    model: ModelConfig | SlicesConfig | VolumeConfig,
+    model: AnyModel,
     *,
     without: Collection[str] = (),
-) -> Augmenter | BagAugmenter | VolumeAugmenter:
+) -> Augmenter | BagAugmenter | VolumeAugmenter | BoxAugmenter:
     """Make the random changes of training that a kind of network learns with.
 
     `without` is as in `build_augmenter`; networks of volumes leave nothing to a device.
@@ -120,10 +135,12 @@ def build_any_augmenter(
             return build_augmenter(config, size_px=preprocess.size_px, without=without)
         case SlicesConfig(slices=slices):
             return BagAugmenter(slices, build_augmenter(config, size_px=preprocess.size_px))
+        case DetectorConfig(window_px=side, lesion_share=share):
+            plain = build_augmenter(config, size_px=preprocess.size_px)
+            return BoxAugmenter(plain, None if side is None else (side, side), share)
         case VolumeConfig():
-            return VolumeAugmenter(
-                size=build_volume_preprocessor(preprocess).size,
-                **config.model_dump(include={f.name for f in fields(VolumeAugmenter)}),
-            )
+            return _build_volume_augmenter(config, preprocess)
+        case VolumeDetectorConfig():
+            return BoxAugmenter(_build_volume_augmenter(config, preprocess))
         case _:
             assert_never(model)

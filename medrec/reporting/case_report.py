@@ -16,6 +16,7 @@ from medrec.reporting.explanations import NOTES, REASONS
 from medrec.reporting.model_facts import CalibrationFacts, ModelFacts, OperatingPointFacts
 from medrec.reporting.pictures import shrink
 from medrec.reporting.profile import profile_chart, read_profile
+from medrec.reporting.regions import read_regions
 from medrec.reporting.render import render, to_data_uri, write_bytes, write_text
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ __all__ = [
 
 SCHEMA = "medrec.report/1"
 _PICTURE_BYTES = 80_000  # two of them, a third larger in base64, stay far below a page's 300 kB
-_KEY, _HEATMAP = "key.png", "heatmap.png"
+_KEY, _HEATMAP, _BOXES = "key.png", "heatmap.png", "boxes.png"
 _MOST_NOTES = 40
 
 DECISION_WORDS = {
@@ -51,6 +52,7 @@ class _Pictures(BaseModel):
     window: str
     letters: Letters | None
     has_heatmap: bool
+    has_boxes: bool = False
 
 
 class _Record(BaseModel):
@@ -72,6 +74,8 @@ def write_case_report(folder: Path, view: CaseView) -> None:
         write_bytes(folder / _KEY, view.pictures.key)
         if view.pictures.heatmap:
             write_bytes(folder / _HEATMAP, view.pictures.heatmap)
+        if view.pictures.boxes:
+            write_bytes(folder / _BOXES, view.pictures.boxes)
     write_text(folder / "report.json", _to_json(view))
     write_text(folder / "report.html", render_case(view))
 
@@ -133,6 +137,8 @@ def render_case(view: CaseView, *, back: str = "../../index.html") -> str:
         pictures=pictures,
         key_uri=_inline(pictures.key) if pictures else None,
         heatmap_uri=_inline(pictures.heatmap) if pictures and pictures.heatmap else None,
+        boxes_uri=_inline(pictures.boxes) if pictures and pictures.boxes else None,
+        regions=read_regions(prediction) if model.finds_regions else None,
         profile=profile,
         chart=chart,
         back=back,
@@ -183,6 +189,7 @@ def _to_json(view: CaseView) -> str:
             window=pictures.window,
             letters=pictures.letters,
             has_heatmap=pictures.heatmap is not None,
+            has_boxes=pictures.boxes is not None,
         )
         if pictures
         else None,
@@ -195,12 +202,14 @@ def _read_pictures(folder: Path, record: _Pictures) -> CasePictures | None:
     try:
         key = (folder / _KEY).read_bytes()
         heatmap = (folder / _HEATMAP).read_bytes() if record.has_heatmap else None
+        boxes = (folder / _BOXES).read_bytes() if record.has_boxes else None
     except OSError:
         return None  # a page without pictures still says what was found
     return CasePictures(
         slice=record.slice,
         key=key,
         heatmap=heatmap,
+        boxes=boxes,
         window=record.window,
         letters=record.letters,
     )

@@ -23,12 +23,14 @@ class Letters:
 class CasePictures:
     """The key slice as PNG bytes, plain and with where the model looked; 0-based `slice`.
 
-    `window` says in words how grey values were chosen.
+    `boxes` is the slice with the regions that reach the operating point. `window` says in words how
+    grey values were chosen.
     """
 
     slice: int
     key: bytes = field(repr=False)
     heatmap: bytes | None = field(default=None, repr=False)
+    boxes: bytes | None = field(default=None, repr=False)
     window: str = ""
     letters: Letters | None = None
 
@@ -49,5 +51,8 @@ class CaseView:
 def hide_paths(prediction: CasePrediction) -> CasePrediction:
     """Name the case by its id where its files' paths stood: paths are the user's own."""
     images = tuple(replace(image, source=prediction.case_id) for image in prediction.images)
+    regions = tuple(replace(region, source=prediction.case_id) for region in prediction.regions)
     series = None if prediction.series is None else prediction.case_id
-    return replace(prediction, source=prediction.case_id, images=images, series=series)
+    return replace(
+        prediction, source=prediction.case_id, images=images, regions=regions, series=series
+    )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from medrec.domain.finding import CaseStatus, Finding
 from medrec.evaluation.result import Outcome
 from medrec.reporting.definitions import FIGURES
+from medrec.reporting.detection_view import MOST_MISSED, to_detection_view, to_missed_rows
 from medrec.reporting.evaluation_groups import GroupView, to_group_view
 from medrec.reporting.evaluation_view import (
     FigureRow,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         LevelResult,
         Stratum,
     )
+    from medrec.reporting.detection_view import DetectionView, MissedRow
 
 MOST_CASES = 2000
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -61,10 +63,11 @@ _TRUTH_WORDS = {True: "positive", False: "negative", None: "unknown"}
 
 @dataclass(frozen=True)
 class LabelView:
-    """A label at its levels, exams first."""
+    """A label at its levels, exams first, and its boxes where there are any."""
 
     label: str
     levels: tuple[LevelView, ...]
+    boxes: DetectionView | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +130,16 @@ class EvaluationPage:
     cases_left_out: int
     model: str
     provenance: tuple[tuple[str, str], ...]
+    missed: tuple[MissedRow, ...] = ()
+    most_missed: int = MOST_MISSED
 
     @property
     def plates(self) -> tuple[Plate, ...]:
         """All charts, for their tables."""
         of_labels = (level.plates for label in self.labels for level in label.levels)
+        of_boxes = (label.boxes.plates for label in self.labels if label.boxes)
         of_groups = (group.plates for group in self.groups)
-        return tuple(plate for plates in (*of_groups, *of_labels) for plate in plates)
+        return tuple(plate for plates in (*of_groups, *of_labels, *of_boxes) for plate in plates)
 
 
 def to_page(result: EvaluationResult) -> EvaluationPage:
@@ -161,6 +167,10 @@ def to_page(result: EvaluationResult) -> EvaluationPage:
         cases_left_out=max(0, len(result.cases) - MOST_CASES),
         model=", ".join(names),
         provenance=_provenance_rows(result.provenance),
+        missed=to_missed_rows(
+            result.cases,
+            {case: case_link(case) for case in (one.prediction.case_id for one in result.cases)},
+        ),
     )
 
 
@@ -208,7 +218,9 @@ def _label_view(label: Label, found: LabelResult, number: int) -> LabelView:
         levels.append(_level_view(found.patients, title="patients", name=f"{name}_patients"))
     if found.images is not None:
         levels.append(_level_view(found.images, title="slices", name=f"{name}_images"))
-    return LabelView(label, tuple(levels))
+    if found.detection is None:
+        return LabelView(label, tuple(levels))
+    return LabelView(label, tuple(levels), to_detection_view(label, found.detection, name=name))
 
 
 def _level_view(level: LevelResult, *, title: str, name: str) -> LevelView:
@@ -284,6 +296,10 @@ def _headline(labels: Mapping[Label, LabelResult]) -> tuple[tuple[str, Estimate]
             figures = found.images.figures
             rows.append((f"{label}: AUROC, slices", figures.headline_auroc))
             rows.append((f"{label}: AUROC, slices at one level", figures.auroc_level_matched))
+        if found.detection is not None and found.detection.froc is not None:
+            rows.append((f"{label}: CPM of boxes", found.detection.froc.cpm))
+            precision = found.detection.average_precision
+            rows += [(f"{label}: AP at IoU {iou:g}", one) for iou, one in precision.items()]
     return tuple((name, estimate) for name, estimate in rows if estimate is not None)
 
 

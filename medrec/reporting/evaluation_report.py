@@ -10,6 +10,7 @@ from medrec.evaluation.result import to_json
 from medrec.io.tables import write_rows
 from medrec.reporting.case_view import hide_paths
 from medrec.reporting.definitions import FIGURES, GROUP_FIGURES, SHARES
+from medrec.reporting.detection_view import to_judged_views
 from medrec.reporting.evaluation_page import case_link, to_case_row, to_page
 from medrec.reporting.explanations import NOTES, REASONS
 from medrec.reporting.profile import profile_chart, read_profile
@@ -61,6 +62,7 @@ def render_evaluated_case(outcome: CaseOutcome) -> str:
         charts_by_label=[
             (label, chart) for label in labels if (chart := _profile(outcome, label)) is not None
         ],
+        judged=to_judged_views(outcome),
         reason=REASONS[prediction.reason.code] if prediction.reason else None,
         notes=[(note, NOTES[note.code]) for note in prediction.notes],
     )

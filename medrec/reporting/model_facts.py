@@ -59,6 +59,8 @@ class ModelFacts:
     operating_point: OperatingPointFacts | None = None
     film_operating_point: OperatingPointFacts | None = None
     """That of a lone film, which is judged at the level of images."""
+    finds_regions: bool = False
+    """Whether it is a detector: a case without regions is then worth a word."""
 
     def calibration(self, label: Label, *, level: Level) -> CalibrationFacts | None:
         """How a label is calibrated at a level, if it is."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from medrec.domain.box import Box
 from medrec.reporting.case_view import Letters
 
 if TYPE_CHECKING:
@@ -41,6 +42,17 @@ class Turn:
         if self.flip_rows:
             picture = picture[::-1]
         return np.ascontiguousarray(picture)
+
+    def place(self, box: Box, rows: int, columns: int) -> Box:
+        """A box of a slice of so many rows and columns, where it is shown."""
+        x0, y0, x1, y1 = box.x0, box.y0, box.x1, box.y1
+        if self.transpose:
+            x0, y0, x1, y1, rows, columns = y0, x0, y1, x1, columns, rows
+        if self.flip_columns:
+            x0, x1 = columns - x1, columns - x0
+        if self.flip_rows:
+            y0, y1 = rows - y1, rows - y0
+        return Box(x0, y0, x1, y1)
 
 
 def usual_turn(geometry: Geometry | None, slice_axis: int) -> Turn:

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib import colormaps
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from medrec.reporting.case_view import CasePictures
 from medrec.reporting.orientation import Turn
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
+
+    from medrec.domain.box import Box
 
 Window = tuple[float, float]
 
@@ -23,6 +27,8 @@ _UNIMPORTANT = 0.15
 _OPAQUE = 0.62
 _CONTOUR = 0.5
 _QUALITIES = (88, 78, 66, 52, 38)
+_BOX_COLOUR = (255, 176, 0)  # told from grey, and from the other colours, with any kind of sight
+_LETTER_PX = 12
 
 
 def to_grey(picture: NDArray[np.floating[Any]], window: Window) -> NDArray[np.uint8]:
@@ -86,6 +92,7 @@ def draw_pictures(
     *,
     window: Window | None = None,
     turn: Turn | None = None,
+    boxes: Sequence[tuple[Box, float]] = (),
 ) -> CasePictures:
     """Draw the key slice, number `slice_index` (0-based), plain and with where the model looked.
 
@@ -95,6 +102,7 @@ def draw_pictures(
         heat: Importance in [0, 1], on the same pixels.
         window: (centre, width) as acquired; None takes percentiles of the slice.
         turn: How to show it the usual way, from `usual_turn`.
+        boxes: Regions on the slice, in its stored pixels, and what is written beside each.
     """
     turn = turn or Turn()
     shown = turn.apply(picture)
@@ -107,13 +115,31 @@ def draw_pictures(
         large = Image.fromarray(turn.apply(heat).astype(np.float32))
         large = large.resize(size, Image.Resampling.BILINEAR)
         heatmap = _encode(Image.fromarray(overlay_heat(np.asarray(grey), np.asarray(large))))
+    placed = [(turn.place(box, *picture.shape), value) for box, value in boxes]
     return CasePictures(
         slice=slice_index,
         key=_encode(grey),
         heatmap=heatmap,
+        boxes=_encode(draw_boxes(grey, placed, shown.shape)) if placed else None,
         window=_window_words(chosen, acquired=window is not None),
         letters=turn.letters,
     )
+
+
+def draw_boxes(
+    grey: Image.Image, boxes: Sequence[tuple[Box, float]], shape: tuple[int, ...]
+) -> Image.Image:
+    """Frame boxes of a picture of `shape` (rows, columns) that `grey` shows enlarged; RGB."""
+    image = grey.convert("RGB")
+    pen = ImageDraw.Draw(image)
+    across, down = image.width / shape[1], image.height / shape[0]
+    for box, value in boxes:
+        x0, x1, y0, y1 = box.x0 * across, box.x1 * across, box.y0 * down, box.y1 * down
+        pen.rectangle((x0 - 1, y0 - 1, x1, y1), outline=_BOX_COLOUR, width=2)
+        text = f"{value:.2f}"
+        top = y0 - _LETTER_PX if y0 >= _LETTER_PX else y1 + 1
+        pen.text((max(min(x0, image.width - 3 * _LETTER_PX), 0), top), text, fill=_BOX_COLOUR)
+    return image
 
 
 def to_png(picture: NDArray[np.floating[Any]], window: Window) -> bytes:

@@ -60,7 +60,7 @@ def _summary_row(prediction: CasePrediction) -> dict[str, object]:
         "decision": prediction.decision or "",
         "reason": prediction.reason.code if prediction.reason else "",
         **_values(prediction.findings),
-        "regions": 0 if prediction.status is CaseStatus.SCORED else "",
+        "regions": len(prediction.regions) if prediction.status is CaseStatus.SCORED else "",
         "seconds": f"{prediction.provenance.seconds:.3f}",
     }
 

@@ -7,23 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from medrec.config.model import ModelConfig
+from medrec.config.model import DetectorConfig, ModelConfig, VolumeDetectorConfig
 from medrec.config.pretraining import MaskedConfig, VolumeEncoderConfig
 from medrec.config.training import FitConfig
 from medrec.errors import UsageError
-from medrec.models.build import build_any, build_classifier
+from medrec.models.build import build_any, build_classifier, build_finder
 from medrec.models.encoders import PictureEncoder, VolumeEncoder
 from medrec.models.exclusive import make_exclusive
 from medrec.preprocess.build import build_augmenter
 from medrec.training.contrastive import Contrast
+from medrec.training.detection import DetectionLoss
+from medrec.training.detector_module import Detection
 from medrec.training.masked import Masking, to_blocks
 from medrec.training.settings import FitSettings
 from medrec.training.views import Views
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import nn
 
-    from medrec.config.model import SlicesConfig, VolumeConfig
+    from medrec.config.model import AnyModel
     from medrec.config.pretraining import EncoderConfig, PretrainConfig, PretrainFitConfig
     from medrec.data.dataset import SliceDataset
     from medrec.models.exclusive import Columns
@@ -68,25 +72,37 @@ def _is_installed(package: str) -> bool:
 
 
 def build_network(
-    config: ModelConfig | SlicesConfig | VolumeConfig,
+    config: AnyModel,
     *,
     label_count: int,
     size_px: int,
     seed: int,
     exclusive: Columns = (),
+    label_of: Sequence[int] = (),
 ) -> nn.Module:
     """Make a network with first weights; what is random in it depends on the seed alone.
 
-    `exclusive` are the columns of labels that exclude each other.
+    `exclusive` are the columns of labels that exclude each other, `label_of` that of the label of
+    each class of a detector's boxes; its anchors are known.
 
     Raises:
         WeightsError: An unknown backbone, or weights that are missing, changed or don't fit.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = build_any(config, label_count=label_count, size_px=size_px)
+        network = build_any(config, label_count=label_count, label_of=label_of, size_px=size_px)
     make_exclusive(network, exclusive)
     return network
+
+
+def build_detection(config: AnyModel) -> Detection | None:
+    """How a detector learns and is watched; None of a classifier."""
+    if not isinstance(config, DetectorConfig | VolumeDetectorConfig):
+        return None
+    loss = DetectionLoss(
+        matching="centre" if config.head == "centre" else "atss", class_loss=config.class_loss
+    )
+    return Detection(loss, build_finder(config))
 
 
 def build_encoder(

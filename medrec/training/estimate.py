@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from medrec.training.fit import FitData
+    from medrec.training.sampling import Batch
     from medrec.training.settings import FitSettings
 
 STEPS = 3
@@ -93,22 +94,28 @@ def _time_steps(
             started = time.perf_counter()
             batch = tuple(tensor.to(device) for tensor in next(batches))
             loaded = time.perf_counter()
-            images, targets = augment_batch(batch, data.augment_batch)
             half = _HALF.get(settings.precision)
             with torch.autocast(device.partition(":")[0], dtype=half, enabled=half is not None):
-                logits = network(images).logits
-            loss = classifier_loss(logits.float(), targets, exclusive=data.exclusive)
+                loss = _loss(network, batch, data)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             _wait(device)
             ended = time.perf_counter()
-            found.append((loaded - started, ended - loaded, len(images)))
+            found.append((loaded - started, ended - loaded, len(batch[0])))
             if ended - started > _LONG_SECONDS:
                 return found[-1]
     timed = found[1:]
     loading, stepping, rows = (sum(column) for column in zip(*timed, strict=True))
     return loading, stepping, rows
+
+
+def _loss(network: nn.Module, batch: Batch, data: FitData) -> torch.Tensor:
+    if data.detection is not None:
+        images, targets, objects = batch
+        return data.detection.loss(network(images), objects, targets)
+    images, targets = augment_batch(batch, data.augment_batch)
+    return classifier_loss(network(images).logits.float(), targets, exclusive=data.exclusive)
 
 
 def _wait(device: str) -> None:

@@ -7,11 +7,12 @@ import warnings
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 
 from medrec.errors import DataSplitError
+from medrec.training.detector_module import DetectorModule
 from medrec.training.losses import positive_weights
 from medrec.training.memory import enough_memory
 from medrec.training.modules import ClassifierModule, EpochRecord
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 
     from medrec.data.dataset import SliceDataset
     from medrec.data.volumes import VolumeDataset
+    from medrec.models.detectors import Detector
     from medrec.models.exclusive import Columns
+    from medrec.training.detector_module import Detection
     from medrec.training.sampling import Augment, AugmentBatch
     from medrec.training.settings import FitSettings
 
@@ -52,6 +55,8 @@ class FitData:
     augment_batch: AugmentBatch | None = None
     exclusive: Columns = ()
     """The columns of labels that exclude each other, group by group."""
+    detection: Detection | None = None
+    """How a detector learns from rows that hold objects; None: a classifier learns from labels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,16 +95,9 @@ def fit_network(
     """
     _check(data)
     last = folder / f"{LAST}.ckpt"
-    module = ClassifierModule(
-        # FSDP leaves a network in parts behind; this one gets the whole weights at the end.
-        deepcopy(network) if settings.strategy == "fsdp" else network,
-        settings,
-        positive_weight=positive_weights(
-            data.train.targets, cap=settings.positive_weight_cap, exclusive=data.exclusive
-        ),
-        augment_batch=data.augment_batch,
-        exclusive=data.exclusive,
-    )
+    # FSDP leaves a network in parts behind; this one gets the whole weights at the end.
+    own = deepcopy(network) if settings.strategy == "fsdp" else network
+    module = _to_module(own, data, settings)
     with quietly(), enough_memory(), torch.random.fork_rng():
         trainer = build_trainer(
             settings,
@@ -118,6 +116,20 @@ def fit_network(
     chosen = folder / f"{BEST}.ckpt" if data.choose_best else last
     epoch = _take_weights(network, chosen)
     return FitResult(network=network.cpu().eval(), history=tuple(module.history), epoch=epoch)
+
+
+def _to_module(network: nn.Module, data: FitData, settings: FitSettings) -> ClassifierModule:
+    if data.detection is not None:
+        return DetectorModule(cast("Detector", network), settings, data.detection)
+    return ClassifierModule(
+        network,
+        settings,
+        positive_weight=positive_weights(
+            data.train.targets, cap=settings.positive_weight_cap, exclusive=data.exclusive
+        ),
+        augment_batch=data.augment_batch,
+        exclusive=data.exclusive,
+    )
 
 
 def _check(data: FitData) -> None:

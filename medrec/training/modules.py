@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import cos, pi
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,8 @@ class EpochRecord:
     loss: float
     watched_loss: float | None = None
     watched_auroc: float | None = None
+    watched_ap: float | None = None
+    """Average precision of a detector's boxes: at an IoU of 0.5, in volumes of 0.1."""
 
 
 class ClassifierModule(pl.LightningModule):
@@ -92,14 +94,18 @@ class ClassifierModule(pl.LightningModule):
         own = self.global_rank * _RANK_STEP
         seed = self._settings.seed * _SEED_STEP + self._drawn(number) + own
         torch.manual_seed(seed)
+        loss = self.loss_of(batch, seed)
+        self._losses.append(loss.detach())
+        self.log("loss", loss, prog_bar=True, on_step=True, on_epoch=False)
+        return loss
+
+    def loss_of(self, batch: Batch, seed: int) -> torch.Tensor:
+        """The loss of a batch of training; `seed` is for what it draws."""
         images, targets = self._mixed(batch, seed)
         weight = self._positive_weight
         assert isinstance(weight, torch.Tensor)  # noqa: S101 (a buffer, which nn.Module types as either)
         logits = self.network(images).logits
-        loss = classifier_loss(logits, targets, weight=weight, exclusive=self._exclusive)
-        self._losses.append(loss.detach())
-        self.log("loss", loss, prog_bar=True, on_step=True, on_epoch=False)
-        return loss
+        return classifier_loss(logits, targets, weight=weight, exclusive=self._exclusive)
 
     def _drawn(self, number: int) -> int:
         """Steps so far; with accumulation, batches, each of which needs numbers of its own."""
@@ -135,18 +141,23 @@ class ClassifierModule(pl.LightningModule):
     def on_train_epoch_end(self) -> None:
         """Close the epoch's record."""
         record = EpochRecord(epoch=self.current_epoch, loss=_finite_mean(self._losses))
-        if self._watched:
-            logits, targets = self._all_watched()
-            record = EpochRecord(
-                epoch=record.epoch,
-                loss=record.loss,
-                watched_loss=float(classifier_loss(logits, targets, exclusive=self._exclusive)),
-                watched_auroc=_mean_auroc(logits.numpy(), targets.numpy()),
-            )
+        for name, value in self.watched_figures().items():
+            record = replace(record, **{name: value})  # type: ignore[arg-type]
         self.history.append(record)
         self.log("epoch_loss", record.loss)
-        if record.watched_auroc is not None:
-            self.log("watched_auroc", record.watched_auroc)
+        for name in ("watched_auroc", "watched_ap"):
+            if getattr(record, name) is not None:
+                self.log(name, getattr(record, name))
+
+    def watched_figures(self) -> dict[str, float | None]:
+        """What the watched rows say of the epoch, by the names of EpochRecord."""
+        if not self._watched:
+            return {}
+        logits, targets = self._all_watched()
+        return {
+            "watched_loss": float(classifier_loss(logits, targets, exclusive=self._exclusive)),
+            "watched_auroc": _mean_auroc(logits.numpy(), targets.numpy()),
+        }
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 (Lightning's own type is a union of dicts)
         """AdamW, warm-up and cosine by step."""

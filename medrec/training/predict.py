@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from medrec.models.ensemble import members_of
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
     from torch import nn
 
     from medrec.data.dataset import SliceDataset
     from medrec.data.volumes import VolumeDataset
+    from medrec.models.finder import Finder, Found
 
 
 def predict_logits(
@@ -48,4 +53,19 @@ def predict_volumes(
         logits = [network(item[None].float().to(device)).logits.cpu() for item in volumes.items]
     network.to(home)
     found: NDArray[np.float64] = torch.cat(logits).double().numpy()
+    return found
+
+
+def predict_boxes(
+    network: nn.Module, pictures: Sequence[torch.Tensor], *, finder: Finder, device: str = "cpu"
+) -> list[Found]:
+    """Look for boxes in each picture (1, H, W), or volume, as screening does; on the CPU."""
+    home = next(network.parameters()).device
+    network.eval().to(device)
+    with torch.inference_mode():
+        found = [
+            finder(members_of(network), picture[None].float().to(device))[0].to("cpu")  # type: ignore[arg-type]
+            for picture in pictures
+        ]
+    network.to(home)
     return found

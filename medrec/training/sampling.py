@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 Batch = tuple[torch.Tensor, ...]
 """Images (B, 1, H, W) float32 and targets (B, K); and, where the device changes the images, a seed
-(B,) int64 for each."""
-Augment = Callable[..., torch.Tensor]
+(B,) int64 for each; or, for detectors, objects (B, M, 2D + 1), see `medrec.data.detection`."""
+Augment = Callable[..., torch.Tensor | tuple[torch.Tensor, torch.Tensor]]
 AugmentBatch = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """Changes images by their seeds, see `medrec.preprocess.augment_batch`."""
 
@@ -91,12 +91,13 @@ class DrawnSlices(Dataset[Batch]):
     is_seeded: bool = False
 
     def __getitem__(self, draw: Draw) -> Batch:
-        image, target = self.slices[draw.row]
+        image, target, *objects = self.slices[draw.row]
         if self.augment is not None:
-            image = self.augment(image, seed=self._seed(draw))
+            changed = self.augment(image, *objects, seed=self._seed(draw))
+            image, *objects = (changed,) if isinstance(changed, torch.Tensor) else changed
         if self.is_seeded:
             return image, target, torch.tensor(self._seed(draw, _OF_BATCHES))
-        return image, target
+        return image, target, *objects
 
     def _seed(self, draw: Draw, *use: int) -> int:
         entropy = [self.seed, draw.epoch, draw.row, *use]

@@ -50,7 +50,9 @@ class Views:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             part: torch.Tensor = self._crop(image)
-        return self.augment(part, seed=seed)
+        view = self.augment(part, seed=seed)
+        assert isinstance(view, torch.Tensor)  # noqa: S101 (pictures alone go in)
+        return view
 
 
 @dataclass(frozen=True, eq=False)

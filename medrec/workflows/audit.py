@@ -9,6 +9,7 @@ from pathlib import Path
 
 from medrec.data.audit import audit_pictures, gather_pictures
 from medrec.data.audit_report import AuditReport, Unreadable
+from medrec.data.boxes_audit import audit_boxes
 from medrec.data.description import Description, describe_volume
 from medrec.data.manifest import read_manifest
 from medrec.data.quality import find_faults, is_there
@@ -57,6 +58,8 @@ def audit(
     if out:
         prepare_output(Path(out))
     faults = find_faults(references, root=path.parent, labels=labels)
+    boxes = audit_boxes(references, root=path.parent)
+    faults += boxes.faults
     if plan is None:
         faults += _unplaced(references)
     name = namer(references)
@@ -65,9 +68,11 @@ def audit(
         shown = [f"row {file.row}: {file.code}: {file.detail}" for file in unreadable[:_SHOWN]]
         raise ManifestError(str(path), [f"none of {len(unreadable)} files can be read", *shown])
     pictures = gather_pictures(described, name)
+    report = audit_pictures(pictures, labels, plan=plan, without=without)
     report = replace(
-        audit_pictures(pictures, labels, plan=plan, without=without),
+        report,
         faults=tuple(faults),
+        warnings=(*report.warnings, *boxes.warnings),
         unreadable=tuple(unreadable),
         blank=sum(one.blank for one in described),
     )

@@ -92,6 +92,7 @@ def calibrate(  # noqa: PLR0913 (the options of the command)
         message = f"--prevalence {prevalence} must lie between 0 and 1"
         raise UsageError(message)
     package = open_package(find_model(model))
+    config = _with_floor(package, config, prevalence)
     labels = [Label(label) for label in package.manifest.labels]
     groups = to_groups(package.manifest.exclusive)
     references = settle_exclusive(read_manifest(Path(on), labels=labels), groups, where=str(on))
@@ -114,6 +115,25 @@ def calibrate(  # noqa: PLR0913 (the options of the command)
         fitted = _shift(fitted, prevalence, primary=primary, is_film=is_film)
     has_exams = any(row.slice is None for row in references)
     return CalibrateResult(_write(package, fitted, out, has_exams=has_exams), fitted)
+
+
+def _with_floor(
+    package: ModelPackage, config: CalibrationConfig, prevalence: float | None
+) -> CalibrationConfig:
+    """Exams of a detector stay above its boxes, whose calibrators are those of its training.
+
+    Raises:
+        UsageError: An option that would put an exam below its boxes.
+    """
+    if not package.box_calibrations:
+        return config
+    if config.method != "auto" or prevalence is not None:
+        message = (
+            f"{package.manifest.name} finds boxes, and an exam is never less likely than they are: "
+            "leave out --method and --prevalence"
+        )
+        raise UsageError(message)
+    return config.model_copy(update={"method": "platt_floor"})
 
 
 def _levels(
@@ -268,6 +288,7 @@ def _write(
         calibrations=calibrations,
         operating_points=points,
         license_text=(package.folder / LICENSE).read_text(encoding="utf-8"),
+        boxes=package.box_calibrations,
     )
     note = "Calibrated anew: not yet tested on other patients of this site; see `medrec evaluate`."
     figures = CardFigures((), "medrec evaluate OUT --against MANIFEST --out EVALUATION", (note,))

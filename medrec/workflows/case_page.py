@@ -9,11 +9,13 @@ from medrec.reporting.case_report import write_case_report
 from medrec.reporting.case_view import CasePictures, CaseView
 from medrec.reporting.orientation import usual_turn
 from medrec.reporting.pictures import draw_pictures
+from medrec.reporting.regions import on_slice
 
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Literal
 
+    from medrec.domain.finding import CasePrediction
     from medrec.inference.key_slice import KeySlice
     from medrec.inference.screener import CaseOutcome
     from medrec.reporting.model_facts import ModelFacts
@@ -34,11 +36,17 @@ def write_case_page(
     is_clear = prediction.status is CaseStatus.SCORED and prediction.decision is Decision.CLEAR
     if reports == "none" or (reports == "flagged" and is_clear):
         return
-    pictures = _draw(outcome.key_slice) if outcome.key_slice else None
+    pictures = _draw(outcome.key_slice, prediction) if outcome.key_slice else None
     view = CaseView(prediction, model, pictures, outcome.facts)
     write_case_report(out / "cases" / prediction.case_id, view)
 
 
-def _draw(key: KeySlice) -> CasePictures:
-    turn = usual_turn(key.geometry, key.slice_axis)
-    return draw_pictures(key.slice, key.picture, key.heat, window=key.window, turn=turn)
+def _draw(key: KeySlice, prediction: CasePrediction) -> CasePictures:
+    return draw_pictures(
+        key.slice,
+        key.picture,
+        key.heat,
+        window=key.window,
+        turn=usual_turn(key.geometry, key.slice_axis),
+        boxes=on_slice(prediction, key.slice, key.source),
+    )

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 
 from medrec.config.base import apply_overrides, validate
-from medrec.config.evaluation import EvaluateConfig
+from medrec.config.evaluation import EvaluateConfig, HitConfig
+from medrec.data.boxes import boxes_of_rows
 from medrec.data.exclusive import settle_exclusive
 from medrec.data.manifest import read_manifest
 from medrec.domain.finding import Label, latest
-from medrec.domain.reference import Split
-from medrec.errors import ManifestError
+from medrec.domain.reference import Reference, Split
+from medrec.errors import ConfigError, ManifestError
+from medrec.evaluation.detection_images import BoxTruth
+from medrec.evaluation.detection_result import DetectionResult
+from medrec.evaluation.estimate import Estimate
 from medrec.evaluation.evaluate import evaluate_predictions
+from medrec.evaluation.matching import HitKind, HitRule
 from medrec.evaluation.result import EvaluationResult
 from medrec.evaluation.settings import EvaluationSettings
 from medrec.io.predictions import read_journal
@@ -42,11 +47,12 @@ def evaluate(
     found = latest(read_journal(Path(predictions)))
     settings = to_settings(config)
     references = settle_exclusive(read_manifest(against), settings.exclusive, where=str(against))
+    boxes = truth_of_boxes(references, root=against.parent)
     if split is not None:
         wanted = _to_split(split, against)
         references = [row for row in references if row.split is wanted]
     prepare_output(out, overwrite=overwrite, inputs=[Path(predictions), against])
-    result = evaluate_predictions(found, references, settings=settings)
+    result = evaluate_predictions(found, references, settings=settings, boxes=boxes)
     write_evaluation_report(out, result)
     write_run(
         out,
@@ -62,6 +68,17 @@ def evaluate(
     return result
 
 
+def truth_of_boxes(references: Sequence[Reference], *, root: Path) -> BoxTruth:
+    """The boxes of the rows that name a boxes file; no image is opened to check them.
+
+    Raises:
+        ManifestError: Boxes that are wrong, all at once.
+    """
+    found = boxes_of_rows(references, root=root)
+    pairs = zip(references, found, strict=True)
+    return {(row.path, row.slice): boxes for row, boxes in pairs if boxes is not None}
+
+
 def to_settings(config: EvaluateConfig) -> EvaluationSettings:
     """Flatten a config for the layer that knows none."""
     return EvaluationSettings(
@@ -72,12 +89,28 @@ def to_settings(config: EvaluateConfig) -> EvaluationSettings:
         stratify_by=tuple(config.stratify_by),
         seed=config.seed,
         exclusive=tuple(tuple(map(Label, group)) for group in config.exclusive or ()),
+        hit=to_rule(config.hit),
     )
+
+
+def to_rule(config: HitConfig | None) -> HitRule | None:
+    """None leaves the choice to whether boxes are flat or solid.
+
+    Raises:
+        ConfigError: A value where the rule has none.
+    """
+    if config is None or (HitKind(config.rule) is HitKind.IOU and config.value is None):
+        return None
+    try:
+        return HitRule(HitKind(config.rule), config.value)
+    except ValueError as error:
+        where = "hit"
+        raise ConfigError(where, [str(error)]) from error
 
 
 def to_rows(result: EvaluationResult) -> list[list[str]]:
     """The headline table: label, level, figure, estimate."""
-    return [
+    rows = [
         [label, where, field.name, show(estimate)]
         for label, found in result.labels.items()
         for where, level in (("exam", found.exam), ("slices", found.images))
@@ -85,6 +118,19 @@ def to_rows(result: EvaluationResult) -> list[list[str]]:
         for field in fields(level.figures)
         if (estimate := getattr(level.figures, field.name)) is not None
     ]
+    return rows + [
+        [label, "boxes", name, show(estimate)]
+        for label, found in result.labels.items()
+        if found.detection is not None
+        for name, estimate in _of_boxes(found.detection)
+    ]
+
+
+def _of_boxes(found: DetectionResult) -> Iterator[tuple[str, Estimate]]:
+    if found.froc is not None and found.froc.cpm is not None:
+        yield "cpm", found.froc.cpm
+    for iou, estimate in found.average_precision.items():
+        yield f"average_precision {iou:.2f}", estimate
 
 
 def _to_split(split: str, against: Path) -> Split:

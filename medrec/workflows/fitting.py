@@ -12,9 +12,10 @@ import numpy as np
 
 from medrec.config.ensemble import FoldsEnsemble, SeedsEnsemble
 from medrec.config.exclusive import columns_of
-from medrec.config.model import SlicesConfig, is_of_exams
+from medrec.config.model import SlicesConfig, is_of_exams, label_columns
 from medrec.config.training import TrainConfig
 from medrec.data.dataset import SliceDataset
+from medrec.data.detection import DetectionSlices, DetectionVolumes
 from medrec.data.splits import Place, SplitPlan, deal_folds
 from medrec.data.volumes import VolumeDataset
 from medrec.domain.reference import Split
@@ -26,17 +27,19 @@ from medrec.package.build import save_weights
 from medrec.package.package import WEIGHTS
 from medrec.preprocess.augment_batch import BATCHED
 from medrec.preprocess.build import build_any_augmenter, build_batch_augmenter
-from medrec.training.build import build_network, build_settings
+from medrec.training.build import build_detection, build_network, build_settings
 from medrec.training.estimate import measure_fit
 from medrec.training.fit import FitData, fit_network
 from medrec.training.predict import predict_logits, predict_volumes
 from medrec.training.ranks import Ranks
+from medrec.workflows.box_levels import find_boxes
 from medrec.workflows.forecast import plan_work, say_forecast
 from medrec.workflows.scored import ScoredSlices, to_groups
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from medrec.calibration.boxes import PictureBoxes
     from medrec.domain.geometry import FloatArray
     from medrec.models.exclusive import Columns
     from medrec.training.modules import EpochRecord
@@ -88,7 +91,8 @@ class Fitter:
                 network = self._held_out()
                 self._ship(network)
                 scored = self._judge(network, self._rows(Split.CALIBRATE))
-        self._write_logits(scored)
+        if self.ranks.is_main:
+            _write_logits(self.out, scored)
         return scored
 
     def _forecast(self) -> None:
@@ -115,14 +119,18 @@ class Fitter:
         rows = self._rows(Split.TRAIN)
         fold_of = {n: self._place(n).fold for n in rows}
         logits: FloatArray = np.full((len(self.slices), len(self.slices.labels)), np.nan)
+        boxes: dict[int, PictureBoxes] = {}
         networks: list[nn.Module] = []
         for fold in self.plan.folds:
             held_out = [n for n in rows if fold_of[n] == fold]
             learned = [n for n in rows if fold_of[n] != fold]
             part = _Part(f"folds/{fold}", learned, held_out, number=fold)
             networks.append(self._fit_seeds(part))
-            logits[held_out] = self._judge(networks[-1], held_out).logits
-        return self._scored(rows, logits[rows]), networks
+            judged = self._judge(networks[-1], held_out)
+            logits[held_out] = judged.logits
+            boxes |= dict(zip(held_out, judged.found, strict=False))
+        scored = self._scored(rows, logits[rows])
+        return replace(scored, found=tuple(boxes[n] for n in rows if n in boxes)), networks
 
     def _held_out(self) -> nn.Module:
         """The network, or the ensemble, of many patients: epochs chosen by who didn't train it."""
@@ -211,6 +219,7 @@ class Fitter:
         return build_network(
             self.config.model,
             label_count=len(self.config.labels),
+            label_of=label_columns(self.config.model, self.config.labels),
             size_px=self.config.preprocess.size_px,
             seed=seed,
             exclusive=self._exclusive,
@@ -228,10 +237,15 @@ class Fitter:
             ),
             augment_batch=build_batch_augmenter(config.augment, size_px=size_px),
             exclusive=self._exclusive,
+            detection=build_detection(config.model),
         )
 
     def _judge(self, network: nn.Module, rows: list[int]) -> ScoredSlices:
         chosen = self.slices.subset(rows)
+        if isinstance(chosen, DetectionSlices | DetectionVolumes):
+            found = find_boxes(network, chosen, self.config, device=self.device)
+            logits = np.array([own.joint((), len(self.config.labels)) for own in found])
+            return replace(self._scored(rows, logits), found=found)
         if isinstance(chosen, VolumeDataset):
             return self._scored(rows, predict_volumes(network, chosen, device=self.device))
         return self._scored(rows, predict_logits(network, chosen, device=self.device))
@@ -247,16 +261,15 @@ class Fitter:
         groups = to_groups(self.config.exclusive)
         return ScoredSlices(references, logits, self.slices.labels, groups)
 
-    def _write_logits(self, scored: ScoredSlices) -> None:
-        """What calibrators are fitted on, for anyone who wants to fit them again."""
-        if not self.ranks.is_main:
-            return
-        names = [f"{label}_logit" for label in scored.labels]
-        rows = (
-            {"path": row.path, "slice": row.slice, **dict(zip(names, values, strict=True))}
-            for row, values in zip(scored.references, scored.logits.round(6), strict=True)
-        )
-        write_rows(self.out / _LOGITS, ["path", "slice", *names], rows)
+
+def _write_logits(out: Path, scored: ScoredSlices) -> None:
+    """What calibrators are fitted on, for anyone who wants to fit them again."""
+    names = [f"{label}_logit" for label in scored.labels]
+    rows = (
+        {"path": row.path, "slice": row.slice, **dict(zip(names, values, strict=True))}
+        for row, values in zip(scored.references, scored.logits.round(6), strict=True)
+    )
+    write_rows(out / _LOGITS, ["path", "slice", *names], rows)
 
 
 def rows_are(config: TrainConfig) -> str:
@@ -298,6 +311,11 @@ def _last(history: Sequence[EpochRecord]) -> str:
     if not history:
         return "nothing was fitted"
     last = history[-1]
-    watched = {"log-loss": last.watched_loss, "AUROC": last.watched_auroc}
+    is_detector = last.watched_ap is not None
+    watched = {
+        "loss" if is_detector else "log-loss": last.watched_loss,
+        "AUROC": last.watched_auroc,
+        "AP": last.watched_ap,
+    }
     found = "".join(f", watched {name} {x:.3f}" for name, x in watched.items() if x is not None)
     return f"epoch {last.epoch + 1}: loss {last.loss:.3f}{found}"

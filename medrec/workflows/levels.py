@@ -20,6 +20,7 @@ from medrec.errors import CalibrationError
 from medrec.workflows.scored import group_of
 
 if TYPE_CHECKING:
+    from medrec.calibration.boxes import BoxCalibration
     from medrec.calibration.entry import CalibrationEntry
     from medrec.calibration.operating_point import OperatingPoint
     from medrec.config.calibration import CalibrationConfig, SubstackConfig
@@ -40,6 +41,8 @@ class FittedLevels:
     calibrations: tuple[CalibrationEntry, ...]
     operating_points: tuple[OperatingPoint, ...]
     prevalence: dict[Level, float]
+    boxes: tuple[BoxCalibration, ...] = ()
+    """Of a detector, one a label."""
     notes: tuple[str, ...] = ()
     """What a person must know of a level that isn't there."""
 

@@ -57,6 +57,7 @@ def model_facts(package: ModelPackage, *, operating_point: str) -> ModelFacts:
         film_operating_point=_operating_point(package, operating_point, "image")
         if manifest.input.dimensionality == "image"
         else None,
+        finds_regions=manifest.task == "detection",
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from medrec.config.data import ManifestData
 from medrec.config.ensemble import FoldsEnsemble, SeedsEnsemble
-from medrec.config.model import is_of_exams
+from medrec.config.model import ModelConfig, is_detector, is_of_exams
 from medrec.config.selection import RulesConfig, resolve_rules
 from medrec.errors import ConfigError
 from medrec.package.contract import Card, InputContract, PackageManifest, TrainingFacts
@@ -18,7 +18,7 @@ from medrec.workflows.versions import digest_of_fit, versions
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from medrec.config.model import PoolingConfig
+    from medrec.config.model import AnyModel, PoolingConfig
     from medrec.config.training import TrainConfig
     from medrec.data.splits import SplitPlan
     from medrec.workflows.levels import FittedLevels
@@ -40,12 +40,10 @@ def to_manifest(
     places = [place.split for place in plan.assignment.values()]
     tested = sum(split == "test" for split in places)
     scope, card = config.scope, config.card
-    no_weights: dict[str, object] = {"weights": {"kind": "none"}}
-    if not is_of_exams(config.model):
-        no_weights["pooling"] = pooling.model_dump()
     return PackageManifest(
         name=config.name,
         version=config.version,
+        task="detection" if is_detector(config.model) else "classification",
         labels=config.labels,
         primary_label=config.primary_label,
         exclusive=config.exclusive,
@@ -64,7 +62,7 @@ def to_manifest(
         rules=rules_of(config),
         substacks=config.calibration.substacks,
         preprocess=config.preprocess,
-        model=type(config.model).model_validate({**config.model.model_dump(), **no_weights}),
+        model=_shipped(config.model, pooling),
         members=_member_count(config, plan),
         probability_levels=sorted({entry.level for entry in fitted.calibrations}, reverse=True),
         prevalence={level: round(share, 6) for level, share in fitted.prevalence.items()},
@@ -88,6 +86,14 @@ def to_manifest(
             training_data=card.training_data,
         ),
     )
+
+
+def _shipped(model: AnyModel, pooling: PoolingConfig) -> AnyModel:
+    """The network as a package describes it: its weights are the package's own."""
+    changes: dict[str, object] = {"weights": {"kind": "none"}}
+    if isinstance(model, ModelConfig):
+        changes["pooling"] = pooling.model_dump(exclude_none=True)
+    return type(model).model_validate({**model.model_dump(), **changes})
 
 
 def _member_count(config: TrainConfig, plan: SplitPlan) -> int | None:
@@ -129,6 +135,7 @@ def write_unsealed(
         calibrations=fitted.calibrations,
         operating_points=fitted.operating_points,
         license_text=license_text,
+        boxes=fitted.boxes,
     )
 
 

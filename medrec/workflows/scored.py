@@ -16,6 +16,7 @@ from medrec.models.pooling import pool_exam_logit
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from medrec.calibration.boxes import PictureBoxes
     from medrec.config.calibration import SubstackConfig
     from medrec.config.model import PoolingConfig
     from medrec.domain.geometry import FloatArray
@@ -29,6 +30,13 @@ Groups = tuple[tuple[Label, ...], ...]
 def to_groups(exclusive: Sequence[Sequence[str]] | None) -> Groups:
     """The groups of a config or a package."""
     return tuple(tuple(map(Label, group)) for group in exclusive or ())
+
+
+def pool(logits: FloatArray, pooling: PoolingConfig) -> float:
+    """The logit of an exam from those of its slices (N,)."""
+    if pooling.highest:
+        return float(logits.max())
+    return pool_exam_logit(logits, positions=pooling.positions, top=pooling.top)
 
 
 def group_of(label: Label, groups: Groups) -> tuple[Label, ...]:
@@ -48,6 +56,8 @@ class ScoredSlices:
     logits: FloatArray
     labels: tuple[Label, ...]
     exclusive: Groups = ()
+    found: tuple[PictureBoxes, ...] = ()
+    """What a detector found in each row; empty of classifiers."""
 
     def samples(self, label: Label) -> Samples:
         """The rows whose truth is known, each weighing 1."""
@@ -121,14 +131,7 @@ class ScoredSlices:
             rng=rng,
         )
         column = self.logits[:, self.labels.index(label)]
-        pooled = [
-            pool_exam_logit(
-                column[rows_of[cut.stack][cut.start : cut.stop]],
-                positions=pooling.positions,
-                top=pooling.top,
-            )
-            for cut in cuts
-        ]
+        pooled = [pool(column[rows_of[cut.stack][cut.start : cut.stop]], pooling) for cut in cuts]
         return Samples.from_logits(
             [cut.truth for cut in cuts],
             pooled,
@@ -170,10 +173,7 @@ class ScoredSlices:
     ) -> FloatArray:
         """The logits (C,) of a volume for labels that exclude each other, or for one."""
         columns = [self.labels.index(label) for label in group]
-        pooled = [
-            pool_exam_logit(column, positions=pooling.positions, top=pooling.top)
-            for column in self.logits[np.ix_(rows, columns)].T
-        ]
+        pooled = [pool(column, pooling) for column in self.logits[np.ix_(rows, columns)].T]
         groups = [range(len(group))] if len(group) > 1 else []
         return scale_to_one_array(np.array(pooled), groups)
 

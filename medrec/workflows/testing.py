@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from medrec.config.evaluation import EvaluateConfig
-from medrec.config.model import pooling_of
+from medrec.config.model import classes_of, is_detector, pooling_of
 from medrec.config.screening import ScreenConfig
 from medrec.config.training import TrainConfig
 from medrec.domain.finding import CasePrediction, Label
 from medrec.domain.reference import Reference
 from medrec.evaluation.discrimination import auroc_rounds
 from medrec.evaluation.evaluate import evaluate_predictions
+from medrec.evaluation.froc import RATES
 from medrec.evaluation.intervals import Bounds, bootstrap_units
 from medrec.evaluation.reliability import brier_rounds, ece_if_calibrated, ece_rounds
 from medrec.evaluation.result import GroupResult, LabelResult, LevelResult
@@ -27,10 +28,12 @@ from medrec.package.card import CardFigure, show
 from medrec.package.package import ModelPackage
 from medrec.reporting.definitions import FIGURES
 from medrec.reporting.evaluation_report import write_evaluation_report
-from medrec.workflows.evaluate import to_settings
+from medrec.workflows.evaluate import to_settings, truth_of_boxes
 from medrec.workflows.scoring import find_cases, lay_beside_truth, score_cases
 
 if TYPE_CHECKING:
+    from medrec.evaluation.detection_images import BoxTruth
+    from medrec.evaluation.detection_result import DetectionResult
     from medrec.evaluation.samples import Samples
 
 _ROUNDS = 2000
@@ -62,9 +65,14 @@ def score_test(
     predictions = score_cases(find_cases(references, root=root), screener)
     _write_journal(out, predictions)
     settings = to_settings(
-        EvaluateConfig(stratify_by=config.splits.stratify_by, exclusive=config.exclusive)
+        EvaluateConfig(
+            stratify_by=config.splits.stratify_by,
+            exclusive=config.exclusive,
+            hit=config.calibration.hit,
+        )
     )
-    result = evaluate_predictions(predictions, references, settings=settings)
+    boxes = _truth(config, references, root) if is_detector(config.model) else None
+    result = evaluate_predictions(predictions, references, settings=settings, boxes=boxes)
     write_evaluation_report(out, result)
     figures = [
         figure
@@ -73,9 +81,25 @@ def score_test(
         if level is not None
         for figure in _level_figures(f"{label}, {where}", level)
     ]
+    for label, found in result.labels.items():
+        if found.detection is not None:
+            figures += _box_figures(f"{label}, boxes", found.detection)
     figures += [figure for found in result.exclusive for figure in _group_figures(found)]
     figures += _run_figures(package, config, predictions, references)
     return ModelTest(tuple(figures), tuple(result.notes))
+
+
+def _truth(config: TrainConfig, references: Sequence[Reference], root: Path) -> BoxTruth:
+    """The boxes of rows by the model's labels, where a boxes file names their classes."""
+    classes = classes_of(config.model, config.labels)
+    found = truth_of_boxes(references, root=root)
+    return {
+        row: tuple(
+            replace(box, label=Label(classes[box.label])) if box.label in classes else box
+            for box in boxes
+        )
+        for row, boxes in found.items()
+    }
 
 
 def _levels(found: LabelResult) -> Iterator[tuple[str, LevelResult | None]]:
@@ -108,6 +132,22 @@ def _level_figures(where: str, level: LevelResult) -> Iterator[CardFigure]:
             estimate = getattr(point, share)
             if estimate is not None:
                 yield CardFigure(where, f"{share} at {name}", estimate)
+
+
+def _box_figures(where: str, found: DetectionResult) -> Iterator[CardFigure]:
+    where = (
+        f"{where} ({found.lesions} lesions in {found.images} images of {found.patients} patients, "
+        f"{found.empty_images} images empty; hit: {found.hit})"
+    )
+    for iou, estimate in found.average_precision.items():
+        yield CardFigure(where, f"average precision at IoU {iou:g}", estimate)
+    if found.froc is not None:
+        if found.froc.cpm is not None:
+            yield CardFigure(where, "mean sensitivity at 1/8 to 8 false positives", found.froc.cpm)
+        for rate, sensitivity in zip(RATES, found.froc.sensitivity, strict=True):
+            if sensitivity is not None:
+                name = f"sensitivity at {rate:g} false positives an image"
+                yield CardFigure(where, name, sensitivity)
 
 
 def _group_figures(found: GroupResult) -> Iterator[CardFigure]:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from medrec.config.base import read_config
-from medrec.config.model import is_of_exams, pooling_of
+from medrec.config.model import classes_of, is_detector, is_of_exams, pooling_of
 from medrec.config.training import TrainConfig
 from medrec.data.build import build_cache, build_references, build_splits
 from medrec.data.dataset import SliceDataset, prepare_slices
+from medrec.data.detection import lay_boxes, lay_solid_boxes
 from medrec.data.exclusive import settle_exclusive
 from medrec.data.manifest import write_manifest
 from medrec.data.splits import SplitPlan
@@ -33,7 +34,9 @@ from medrec.preprocess.build import (
 )
 from medrec.training.build import check_logger
 from medrec.training.ranks import find_ranks, meet, refuse_ranks
+from medrec.workflows.anchoring import with_anchors
 from medrec.workflows.auditing import audit_run, check_data, refuse_blocking
+from medrec.workflows.box_levels import calibrate_boxes, fit_levels_of_detector
 from medrec.workflows.command import to_command
 from medrec.workflows.fitting import Fitter, Say, check_ensemble
 from medrec.workflows.levels import FittedLevels, choose_pooling, fit_levels, to_level_samples
@@ -54,6 +57,7 @@ from medrec.workflows.testing import ModelTest, score_test
 from medrec.workflows.versions import digest_of_fit, versions
 
 if TYPE_CHECKING:
+    from medrec.calibration.boxes import BoxCalibration
     from medrec.config.model import PoolingConfig
     from medrec.data.cache import PictureCache
     from medrec.workflows.scored import ScoredSlices
@@ -102,17 +106,17 @@ def train(
     _begin(out, asked)
     run = _Run(asked, root, out, pick_device(device), _cache_folder(asked, path.parent, out), say)
     with stages("prepare"):
-        slices = run.prepare(references, plan)
+        slices, settled = run.prepare(references, plan)
     with stages("audit"):
         audited = run.audit(slices, references, plan)
     say(f"{_count(slices)}, {len(plan.assignment)} patients")
     meet(run.device)  # processes that take part wait for what was prepared
     with stages("fit"):
-        scored = Fitter(asked, slices, plan, out, run.device, resume=resume, say=say).fit()
+        scored = Fitter(settled, slices, plan, out, run.device, resume=resume, say=say).fit()
     with stages("calibrate"):
         fitted, pooling = run.calibrate(scored, references)
     manifest = to_manifest(
-        asked,
+        settled,
         fitted,
         pooling=pooling,
         plan=plan,
@@ -193,7 +197,9 @@ def lead_or_take_part(
     meet(where)
     references, root, plan = _read_data(asked, path, out)
     run = _Run(asked, root, out, where, _cache_folder(asked, path.parent, out), _silent)
-    Fitter(asked, run.read(references), plan, out, where, resume, _silent, ranks).fit()
+    slices = run.read(references)
+    asked = with_anchors(asked, slices, plan)
+    Fitter(asked, slices, plan, out, where, resume, _silent, ranks).fit()
     return None
 
 
@@ -208,24 +214,35 @@ class _Run:
     cache: Path
     say: Say
 
-    def prepare(self, references: Sequence[Reference], plan: SplitPlan) -> Prepared:
-        """Prepare all scans once, write the manifest with its splits."""
+    def prepare(
+        self, references: Sequence[Reference], plan: SplitPlan
+    ) -> tuple[Prepared, TrainConfig]:
+        """Prepare all scans once, write the manifest with its splits.
+
+        The config comes back with the anchors that the boxes ask for, where it is a detector's.
+        """
         slices = self.read(references)
         placed = [
             replace(row, split=plan.place_of(row).split)
             for row in relocate(references, root=self.root, folder=self.out)
         ]
         write_manifest(self.out / "manifest.csv", placed)
-        return slices
+        return slices, with_anchors(self.config, slices, plan)
 
     def read(self, references: Sequence[Reference]) -> Prepared:
         """Prepare what isn't in the cache yet."""
         volumes = is_of_exams(self.config.model)
         return self._volumes(references) if volumes else self._slices(references)
 
+    @property
+    def _classes(self) -> dict[str, Label]:
+        """The classes of a detector's boxes, and the label of each."""
+        named = classes_of(self.config.model, self.config.labels)
+        return {name: Label(label) for name, label in named.items()}
+
     def _slices(self, references: Sequence[Reference]) -> SliceDataset:
         config = self.config
-        return prepare_slices(
+        slices = prepare_slices(
             references,
             root=self.root,
             prepare=build_preprocessor(config.preprocess),
@@ -233,10 +250,13 @@ class _Run:
             cache=_cache_of(config, self.cache, self.say),
             labels=[Label(label) for label in config.labels],
         )
+        if is_detector(config.model):
+            return lay_boxes(slices, root=self.root, classes=self._classes)
+        return slices
 
     def _volumes(self, references: Sequence[Reference]) -> VolumeDataset:
         config = self.config
-        return prepare_volumes(
+        volumes = prepare_volumes(
             references,
             root=self.root,
             prepare=build_any_preprocessor(config.preprocess, config.model),
@@ -244,6 +264,9 @@ class _Run:
             cache=_cache_of(config, self.cache, self.say),
             labels=[Label(label) for label in config.labels],
         )
+        if is_detector(config.model):
+            return lay_solid_boxes(volumes, root=self.root, classes=self._classes)
+        return volumes
 
     def audit(
         self, slices: Prepared, references: Sequence[Reference], plan: SplitPlan
@@ -262,16 +285,24 @@ class _Run:
         """Choose the pooling, fit calibrators and thresholds on logits that are out of fold."""
         config, primary = self.config, Label(self.config.primary_label)
         pooling, cutting = pooling_of(config.model), config.calibration.substacks
-        if cutting is not None:
+        calibration = config.calibration
+        boxes: tuple[BoxCalibration, ...] = ()
+        if scored.found:
+            boxes, scored = calibrate_boxes(scored, calibration, seed=config.seed, say=self.say)
+            # The exam is never less likely than its boxes, where these have probabilities.
+            method = "platt_floor" if boxes else calibration.method
+            calibration = calibration.model_copy(update={"method": method})
+        if cutting is not None and not pooling.highest:
             pooling = choose_pooling(scored, cutting, pooling, primary=primary, seed=config.seed)
         rng = np.random.default_rng(config.seed)
         levels = to_level_samples(scored, config, pooling, references=references, rng=rng)
         patients = len({row.resampling_unit for row in scored.references})
         where = f"{patients} patients whom the network had not seen; they chose the threshold too"
         runs = f"; runs of {cutting.shortest} to {cutting.longest} slices" if cutting else ""
-        fitted = fit_levels(
+        fit = fit_levels_of_detector if scored.found else fit_levels
+        fitted = fit(
             levels,
-            config.calibration,
+            calibration,
             primary=primary,
             measured_on={"image": where, "exam": where + runs},
             seed=config.seed,
@@ -279,7 +310,7 @@ class _Run:
         )
         for note in fitted.notes:
             self.say(note)
-        return fitted, pooling
+        return replace(fitted, boxes=boxes), pooling
 
 
 def _count(prepared: Prepared) -> str:

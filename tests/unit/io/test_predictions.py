@@ -3,12 +3,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from factories import a_finding, a_prediction, a_raw_finding
+from factories import a_finding, a_prediction, a_raw_finding, a_region
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from medrec.domain.box import Box, BoxMm
 from medrec.domain.codes import Note, NoteCode, Reason, ReasonCode
-from medrec.domain.finding import CaseStatus
+from medrec.domain.finding import CaseStatus, RawRegion
 from medrec.domain.ids import CaseId
 from medrec.errors import PredictionsError
 from medrec.io.predictions import Journal, from_line, read_journal, to_line
@@ -134,3 +135,38 @@ def test_every_bad_line_is_listed(tmp_path):
 def test_a_missing_journal_is_an_error(tmp_path):
     with pytest.raises(PredictionsError, match=r"predictions\.jsonl"):
         read_journal(tmp_path)
+
+
+def test_regions_survive_writing_and_reading():
+    mm = BoxMm((-41.2, 10.3, 55.0), (-8.4, 34.9, 61.5))
+    regions = (
+        a_region(box_mm=mm, attributes={"type": "glioma"}),
+        a_region(box_px=Box(1, 2, 3, 4, 5, 6), slice=None),
+        RawRegion(a_region().label, 2.5, "study/IM0001", Box(0, 0, 1, 1)),
+    )
+    prediction = a_prediction(regions=regions)
+
+    assert prediction == from_line(to_line(prediction), where="line 1")
+
+
+def test_a_region_is_written_without_what_it_has_not():
+    line = json.loads(to_line(a_prediction(regions=(a_region(slice=None),))))
+
+    assert {"label", "score", "probability", "source", "box_px"} == set(line["regions"][0])
+    assert {"x0": 10, "y0": 20, "x1": 30, "y1": 50} == line["regions"][0]["box_px"]
+
+
+def test_a_region_with_a_wrong_probability_does_not_pass_for_a_score():
+    line = to_line(a_prediction(regions=(a_region(),))).replace(
+        '"score": 1.4, "probability": 0.8', '"score": 1.4, "probability": 1.8'
+    )
+
+    with pytest.raises(PredictionsError, match="a probability lies in"):
+        from_line(line, where="line 1")
+
+
+def test_a_box_upside_down_is_an_error_that_says_where():
+    line = to_line(a_prediction(regions=(a_region(),))).replace('"x1": 30', '"x1": 3')
+
+    with pytest.raises(PredictionsError, match="x0 10 is not below x1 3"):
+        from_line(line, where="line 1")

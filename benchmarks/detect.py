@@ -1,0 +1,156 @@
+"""Detectors beside torchvision's RetinaNet, and the 3D suppression beside MONAI's, in one run.
+
+    python benchmarks/detect.py [--size 320] [--batch 8] [--threads 2]
+
+Both networks have timm's EfficientNet-Lite0, a pyramid of 128 channels and heads of four
+convolutions; torchvision's has five levels and three anchors a place, as the script that the
+detectors are held against. Pictures are noise with one box: what is timed doesn't depend on them.
+Each figure is the median of alternating rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from statistics import median
+from typing import TYPE_CHECKING
+
+import timm
+import torch
+from monai.data.box_utils import non_max_suppression
+from torch import nn
+from torchvision.models.detection import RetinaNet
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelP6P7
+
+from medrec.models.boxes import suppress
+from medrec.models.classifiers import TimmClassifier
+from medrec.models.detectors import Detector
+from medrec.models.finder import Finder
+from medrec.models.pyramids import TimmPyramid
+from medrec.training.detection import DetectionLoss
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BACKBONE = "tf_efficientnet_lite0"
+ROUNDS = 5
+BOXES = 3000
+
+
+class PeerBackbone(nn.Module):
+    """timm's stages of strides 8 to 32 under torchvision's pyramid."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.out_channels = 128
+        self.body = timm.create_model(
+            BACKBONE, pretrained=False, features_only=True, out_indices=(2, 3, 4), in_chans=3
+        )
+        self.pyramid = FeaturePyramidNetwork(
+            self.body.feature_info.channels(), 128, LastLevelP6P7(128, 128)
+        )
+
+    def forward(self, images: torch.Tensor) -> dict[int, torch.Tensor]:
+        """Levels of strides 8 to 128."""
+        levels: dict[int, torch.Tensor] = self.pyramid(dict(enumerate(self.body(images))))
+        return levels
+
+
+def peer(size: int) -> RetinaNet:
+    """Torchvision's RetinaNet of one class."""
+    sides = tuple((8 * 2**n * 4,) for n in range(5))
+    anchors = AnchorGenerator(sides, ((0.5, 1.0, 2.0),) * 5)
+    return RetinaNet(PeerBackbone(), 2, anchor_generator=anchors, min_size=size, max_size=size).to(
+        memory_format=torch.channels_last
+    )
+
+
+def own() -> Detector:
+    """medrec's, as a config without options makes it."""
+    pyramid = TimmPyramid(
+        TimmClassifier(BACKBONE, label_count=1), finest_stride=8, levels=4, channels=128
+    )
+    anchors = [[(side, side)] for side in (24.0, 48.0, 96.0, 192.0)]
+    return Detector(pyramid, anchors=anchors, label_of=(0,), label_count=1)
+
+
+def alternate(first: Callable[[], object], second: Callable[[], object]) -> tuple[float, float]:
+    """Median seconds of both."""
+    first(), second()
+    seconds: tuple[list[float], list[float]] = ([], [])
+    for _ in range(ROUNDS):
+        for run, times in zip((first, second), seconds, strict=True):
+            started = time.perf_counter()
+            run()
+            times.append(time.perf_counter() - started)
+    return median(seconds[0]), median(seconds[1])
+
+
+def say(what: str, ours: float, theirs: float, count: int) -> None:
+    """Rates and their ratio."""
+    print(
+        f"{what}: medrec {count / ours:.2f} images/s, torchvision {count / theirs:.2f} images/s, "
+        f"ratio {theirs / ours:.2f}"
+    )
+
+
+def time_networks(size: int, batch: int) -> None:
+    """A step of training and a look at a batch, bf16 as on the CPU of a laptop."""
+    images = torch.rand(batch, 1, size, size)
+    box = torch.tensor([size * 0.3, size * 0.3, size * 0.5, size * 0.6])
+    objects = torch.cat([box, torch.zeros(1)]).expand(batch, 1, 5)
+    mine, theirs, loss = own(), peer(size), DetectionLoss()
+    targets = [{"boxes": box[None], "labels": torch.ones(1, dtype=torch.long)}] * batch
+    colour = [image.expand(3, -1, -1) for image in images]
+
+    def train_mine() -> None:
+        with torch.autocast("cpu", torch.bfloat16):
+            value = loss(mine.train()(images), objects, torch.ones(batch, 1))
+        value.backward()
+
+    def train_theirs() -> None:
+        with torch.autocast("cpu", torch.bfloat16):
+            value = sum(theirs.train()(colour, targets).values())
+        value.backward()
+
+    say("training", *alternate(train_mine, train_theirs), batch)
+    finder = Finder()
+
+    @torch.inference_mode()
+    def look_mine() -> None:
+        finder([mine.eval()], images)
+
+    @torch.inference_mode()
+    def look_theirs() -> None:
+        theirs.eval()(colour)
+
+    say("looking", *alternate(look_mine, look_theirs), batch)
+
+
+def time_suppression() -> None:
+    """Thousands of boxes of a volume."""
+    generator = torch.Generator().manual_seed(0)
+    low = 100 * torch.rand(BOXES, 3, generator=generator)
+    boxes = torch.cat([low, low + 5 + 20 * torch.rand(BOXES, 3, generator=generator)], dim=1)
+    scores = torch.rand(BOXES, generator=generator)
+    groups = torch.zeros(BOXES, dtype=torch.long)
+    ours, theirs = alternate(
+        lambda: suppress(boxes, scores, groups, overlap=0.3),
+        lambda: non_max_suppression(boxes, scores, 0.3),
+    )
+    print(
+        f"suppression of {BOXES} boxes in 3D: medrec {ours * 1e3:.0f} ms, MONAI "
+        f"{theirs * 1e3:.0f} ms, ratio {theirs / ours:.1f}"
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", type=int, default=320)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=2)
+    asked = parser.parse_args()
+    torch.set_num_threads(asked.threads)
+    time_suppression()
+    time_networks(asked.size, asked.batch)

@@ -1,0 +1,117 @@
+"""One box from several looks at a lesion: windows, mirror images, members, slices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from medrec.models.boxes import overlaps, suppress
+from medrec.models.detections import Detections
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    Boxes = NDArray[np.float64]
+
+_TINY = 1e-7
+_AS_SURE = 0.5
+
+
+def fuse(looks: Sequence[Detections], *, overlap: float, is_vote: bool) -> Detections:
+    """Weighted box fusion (Solovyev et al. 2021): boxes that overlap become their weighted mean.
+
+    Boxes gather around the highest one of their label that they overlap by more than `overlap`;
+    each corner is the mean of theirs, weighted by probability.
+
+    Args:
+        looks: The boxes that each look found, all in one frame.
+        overlap: Intersection over union above which two boxes are of one lesion.
+        is_vote: All looks saw the whole picture, so the probability is the mean over looks, 0 for
+            one that found nothing there. Else (windows) it is the highest.
+    """
+    every = Detections.joined(list(looks))
+    if len(every) == 0:
+        return every
+    of_look = _looks_in_order(looks)
+    leaders = suppress(every.boxes, every.logits, every.labels, overlap=overlap)
+    found = every.pick(leaders)
+    apart = found.labels[:, None] != every.labels[None]
+    shared = overlaps(found.boxes, every.boxes).masked_fill(apart, -1.0)
+    shared[torch.arange(len(leaders)), leaders] = 2.0  # a leader follows itself
+    cluster = shared.argmax(dim=0)
+    weight = every.logits.double().sigmoid()
+    total = weight.new_zeros(len(leaders)).index_add(0, cluster, weight)
+    corners = weight.new_zeros(found.boxes.shape, dtype=torch.float64).index_add(
+        0, cluster, every.boxes.double() * weight[:, None]
+    )
+    logits = found.logits
+    if is_vote:
+        highest = weight.new_zeros(len(leaders) * len(looks)).scatter_reduce(
+            0, cluster * len(looks) + of_look, weight, "amax"
+        )
+        share = highest.view(len(leaders), len(looks)).mean(dim=1)
+        logits = torch.logit(share, eps=_TINY).to(logits.dtype)
+    boxes = (corners / total[:, None]).to(found.boxes.dtype)
+    fused = Detections(boxes, logits, found.labels, found.classes)
+    return fused.pick(fused.logits.argsort(descending=True, stable=True))
+
+
+def _looks_in_order(looks: Sequence[Detections]) -> torch.Tensor:
+    """Which look each box of `Detections.joined` came from."""
+    logits = torch.cat([look.logits for look in looks])
+    numbers = torch.cat([torch.full_like(look.labels, n) for n, look in enumerate(looks)])
+    return numbers[logits.argsort(descending=True, stable=True)]
+
+
+def join_slices(
+    boxes: Boxes,
+    slices: NDArray[np.int64],
+    logits: Boxes,
+    groups: NDArray[np.int64],
+    *,
+    overlap: float = 0.3,
+    gap: int = 1,
+) -> list[NDArray[np.int64]]:
+    """Which boxes of slices are of one lesion: row numbers of each, the highest box first.
+
+    Boxes of two slices belong together if they are of one group, overlap by more than `overlap` in
+    the plane and no more than `gap` slices lie between them; so do all that others link.
+
+    Args:
+        boxes: (N, 4), all in one plane's pixels.
+        slices: (N,) the slice of each.
+        logits: (N,) scores.
+        groups: (N,) the label of each.
+        overlap: Intersection over union in the plane.
+        gap: Slices between two boxes of one lesion.
+    """
+    if len(boxes) == 0:
+        return []
+    flat = torch.from_numpy(np.asarray(boxes, dtype=np.float64))
+    apart = np.abs(slices[:, None] - slices[None])
+    is_near = (apart >= 1) & (apart <= gap + 1) & (groups[:, None] == groups[None])
+    first, second = np.nonzero(is_near & (overlaps(flat, flat).numpy() > overlap))
+    links = coo_array((np.ones(len(first)), (first, second)), shape=(len(boxes),) * 2)
+    count, lesion = connected_components(links, directed=False)
+    rows = [np.flatnonzero(lesion == number) for number in range(count)]
+    ranked = [own[np.argsort(-logits[own], kind="stable")] for own in rows]
+    return sorted(ranked, key=lambda own: -float(logits[own[0]]))
+
+
+def box_around(
+    boxes: Boxes, slices: NDArray[np.int64], logits: Boxes
+) -> tuple[Boxes, tuple[int, int]]:
+    """The box (4,) and the slices, half-open, of one lesion's boxes (N, 4), highest first.
+
+    Boxes with less than half the highest one's probability don't widen it.
+    """
+    share = 1 / (1 + np.exp(-logits))
+    sure = share >= _AS_SURE * share.max()
+    low, high = boxes[sure, :2].min(axis=0), boxes[sure, 2:].max(axis=0)
+    return np.concatenate([low, high]), (int(slices[sure].min()), int(slices[sure].max()) + 1)

@@ -1,0 +1,168 @@
+"""Boxes from archive to report, as a user types it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import nibabel as nib
+import numpy as np
+import pytest
+from factories import TUMOR, a_finding, a_prediction, a_region
+from PIL import Image
+from typer.testing import CliRunner
+
+from medrec.cli.app import app
+from medrec.data.manifest import read_manifest
+from medrec.domain.box import Box
+from medrec.domain.finding import ImageFindings
+from medrec.domain.ids import CaseId
+from medrec.io.predictions import to_line
+
+
+def medrec(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """12 pictures of 12 patients; each second one has a lesion, in COCO's words."""
+    (tmp_path / "images").mkdir()
+    annotations = []
+    for number in range(12):
+        pixels = np.random.default_rng(number).integers(0, 90, (48, 64), dtype=np.uint8)
+        if number % 2 == 0:
+            pixels[10:22, 20:36] = 220
+            annotations.append(
+                {"image_id": number, "category_id": 1, "bbox": [20, 10, 16, 12], "iscrowd": 0}
+            )
+        Image.fromarray(pixels).save(tmp_path / "images" / f"P{number:02d}_1.png")
+    content = {
+        "images": [{"id": n, "file_name": f"images/P{n:02d}_1.png"} for n in range(12)],
+        "categories": [{"id": 1, "name": "glioma"}],
+        "annotations": annotations,
+    }
+    (tmp_path / "coco.json").write_text(json.dumps(content))
+    return tmp_path
+
+
+def imported(archive, *more):
+    outcome = medrec(
+        "dataset", "import", "coco", archive / "coco.json", "--out", archive / "m.csv",
+        "--patient", "(P[0-9]+)_", "--as", "tumor", *more,
+    )  # fmt: skip
+    assert outcome.exit_code == 0, outcome.output
+    return outcome.output
+
+
+def test_coco_becomes_a_manifest_boxes_and_a_sheet_to_look_at(archive):
+    said = imported(archive, "--preview", archive / "sheet.png")
+
+    rows = read_manifest(archive / "m.csv")
+    assert {"m.boxes.csv"} == {row.boxes for row in rows}
+    assert 6 == sum(row.labels[TUMOR] for row in rows)
+    assert "6 boxes on 6 of 12 images" in said
+    with Image.open(archive / "sheet.png") as sheet:
+        # The boxes' own colour is on the sheet: the pictures are grey.
+        assert (255, 90, 54) in {colour for _, colour in sheet.getcolors(1 << 24)}
+
+
+def test_nothing_is_overwritten_and_nothing_is_written_where_something_is_wrong(archive):
+    imported(archive)
+    again = medrec("dataset", "import", "coco", archive / "coco.json", "--out", archive / "m.csv",
+                   "--patient-unknown")  # fmt: skip
+    (archive / "images" / "P03_1.png").unlink()
+    broken = medrec("dataset", "import", "coco", archive / "coco.json", "--out",
+                    archive / "other.csv", "--patient-unknown")  # fmt: skip
+
+    assert (1, 1) == (again.exit_code, broken.exit_code)
+    assert not (archive / "other.csv").exists()
+    assert not (archive / "other.boxes.csv").exists()
+
+
+def test_patients_must_be_told_or_said_to_be_unknown(archive):
+    outcome = medrec("dataset", "import", "coco", archive / "coco.json", "--out", archive / "m.csv")
+
+    assert 2 == outcome.exit_code
+
+
+def test_an_audit_finds_boxes_outside_their_image(archive):
+    imported(archive)
+    file = archive / "m.boxes.csv"
+    file.write_text(file.read_text() + "images/P01_1.png,200,10,220,30,tumor,\n")
+
+    outcome = medrec("dataset", "audit", archive / "m.csv")
+
+    assert 1 == outcome.exit_code
+    assert "boxes: line 8: 0% of it lies in the image" in outcome.output
+
+
+def test_predictions_of_boxes_are_evaluated_with_report_and_case_pages(archive):
+    imported(archive)
+    lines = []
+    for number in range(12):
+        name = f"images/P{number:02d}_1.png"
+        boxes = [Box(21, 10, 37, 22)] if number in {0, 2, 4} else []
+        boxes += [Box(2, 2, 9, 9)] if number == 1 else []
+        finding = a_finding(probability=0.8 if boxes else 0.1)
+        lines.append(
+            to_line(
+                a_prediction(
+                    case_id=CaseId(f"c-{number:02d}"),
+                    source=name,
+                    findings=(finding,),
+                    images=(ImageFindings(name, 0, (finding,)),),
+                    regions=tuple(a_region(box_px=box, source=name, slice=0) for box in boxes),
+                )
+            )
+        )
+    (archive / "predictions.jsonl").write_text("\n".join(lines) + "\n")
+
+    outcome = medrec("evaluate", archive / "predictions.jsonl", "--against", archive / "m.csv",
+                     "--out", archive / "out", "--set", "bootstrap_rounds=100")  # fmt: skip
+
+    assert outcome.exit_code == 0, outcome.output
+    found = json.loads((archive / "out" / "evaluation.json").read_text())["labels"]["tumor"]
+    assert {"rule": "iou", "value": 0.5} == found["froc"]["hit"]
+    assert 0.5 == found["froc"]["sensitivity"][-1]["value"]
+    assert 1 / 6 == pytest.approx(
+        found["boxes"]["operating_points"]["screening"]["false_positives_per_normal_exam"]["value"]
+    )
+    report = (archive / "out" / "report.html").read_text()
+    assert "Missed lesions" in report
+    assert "Missed: lesion (type glioma)" in (archive / "out/cases/c-06.html").read_text()
+    assert "False alarm" in (archive / "out/cases/c-01.html").read_text()
+    assert (archive / "out/curves/tumor_froc.csv").is_file()
+
+
+def test_a_rule_that_means_nothing_is_refused_in_one_message(archive):
+    imported(archive)
+    (archive / "predictions.jsonl").write_text(to_line(replace(a_prediction(), regions=())) + "\n")
+
+    outcome = medrec(
+        "evaluate", archive / "predictions.jsonl", "--against", archive / "m.csv", "--out",
+        archive / "out", "--set", "hit.rule=centre_in_box", "--set", "hit.value=0.5",
+    )  # fmt: skip
+
+    assert 1 == outcome.exit_code
+    assert "the rule centre_in_box has no value" in outcome.stderr
+
+
+def test_masks_of_volumes_become_solid_boxes(tmp_path):
+    for patient in ("A", "B"):
+        (tmp_path / patient).mkdir()
+        mask = np.zeros((20, 24, 8), np.uint8)
+        mask[3:9, 5:11, 2:6] = patient == "A"
+        for name, voxels in (("mask", mask), ("flair", mask * 90 + np.arange(8, dtype=np.uint8))):
+            nib.save(nib.Nifti1Image(voxels, np.diag([1.0, 1.0, 5.0, 1.0])),
+                     tmp_path / patient / f"{name}.nii.gz")  # fmt: skip
+
+    outcome = medrec(
+        "dataset", "import", "masks", tmp_path, "--images", "*/flair.nii.gz", "--mask",
+        "mask.nii.gz", "--per", "case", "--boxes", "volume", "--out", tmp_path / "m.csv",
+    )  # fmt: skip
+
+    assert outcome.exit_code == 0, outcome.output
+    assert ["path,x0,y0,x1,y1,z0,z1,label", "A/flair.nii.gz,3,5,9,11,2,6,tumor"] == (
+        tmp_path / "m.boxes.csv"
+    ).read_text().splitlines()

@@ -1,0 +1,153 @@
+"""A detector of planted lesions, from boxes to reports, by the command line."""
+
+from __future__ import annotations
+
+import csv
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+from lesion_factory import a_detector_config, write_lesion_films, write_lesion_volumes
+from typer.testing import CliRunner
+
+from medrec.cli.app import app
+from medrec.io.predictions import read_journal
+from medrec.package.package import open_package
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("detector")
+    manifest = write_lesion_films(folder / "films", 30)
+    (folder / "config.yaml").write_text(yaml.safe_dump(a_detector_config(manifest)))
+    _medrec("train", folder / "config.yaml", "--out", folder / "run", "--device", "cpu")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def screened(run: Path) -> Path:
+    out = run / "out"
+    model = run / "run" / "model"
+    _medrec("screen", run / "films", "--model", model, "--out", out, "--modality", "CR")
+    return out
+
+
+def _medrec(*arguments: object) -> str:
+    result = CliRunner().invoke(app, [*map(str, arguments)])
+    assert 0 == result.exit_code, result.output
+    return result.output
+
+
+def test_the_package_holds_anchors_that_were_fitted_and_calibrators_of_boxes(run):
+    package = open_package(run / "run" / "model")
+    assert "detection" == package.manifest.task
+    assert package.manifest.model.anchors
+    assert ["lesion"] == [entry.label for entry in package.box_calibrations]
+    assert {"platt_floor"} == {entry.method for entry in package.calibrations}
+
+
+def test_training_watches_loss_and_average_precision(run):
+    history = json.loads((run / "run" / "folds" / "0" / "history.json").read_text())
+    assert history[-1]["loss"] < history[0]["loss"]
+    assert 0 <= history[-1]["watched_ap"] <= 1
+
+
+def test_the_test_of_the_model_measures_its_boxes(run):
+    found = json.loads((run / "run" / "test" / "evaluation.json").read_text())
+    assert {"froc", "cpm", "average_precision"} <= set(found["labels"]["lesion"])
+    card = (run / "run" / "model" / "model-card.md").read_text()
+    assert "average precision at IoU 0.5" in card
+
+
+def test_lesions_are_found_where_they_were_planted(run, screened):
+    with (run / "films" / "boxes.csv").open() as file:
+        planted = {row["path"]: row for row in csv.DictReader(file)}
+    hits = 0
+    for prediction in read_journal(screened):
+        if prediction.source in planted and prediction.regions:
+            true, box = planted[prediction.source], prediction.regions[0].box_px
+            x, y = box.centre
+            hits += float(true["x0"]) < x < float(true["x1"]) and (
+                float(true["y0"]) < y < float(true["y1"])
+            )
+    assert hits >= 0.8 * len(planted)
+
+
+def test_an_exam_is_never_less_likely_than_its_boxes(screened):
+    predictions = read_journal(screened)
+    assert any(prediction.regions for prediction in predictions)
+    for prediction in predictions:
+        highest = max((region.probability for region in prediction.regions), default=0.0)
+        assert prediction.findings[0].probability >= highest
+        assert all(found.findings[0].probability >= highest for found in prediction.images)
+
+
+def test_regions_name_their_type_and_stand_in_the_summary(screened):
+    with (screened / "summary.csv").open() as file:
+        counts = [int(row["regions"]) for row in csv.DictReader(file)]
+    regions = [len(p.regions) for p in read_journal(screened)]
+    assert sorted(regions) == sorted(counts)
+    kinds = {r.attributes["type"] for p in read_journal(screened) for r in p.regions}
+    assert kinds <= {"round", "square"}
+
+
+def test_a_flagged_case_shows_its_boxes(screened):
+    flagged = [p for p in read_journal(screened) if p.decision == "flag"]
+    assert flagged
+    pages = [screened / "cases" / p.case_id for p in flagged]
+    drawn = [page for page in pages if (page / "boxes.png").is_file()]
+    without = [page for page in pages if "no region in it" in (page / "report.html").read_text()]
+    assert sorted(pages) == sorted([*drawn, *without])
+
+
+def test_the_report_is_drawn_again_from_what_was_saved(screened):
+    case = next(p.case_id for p in read_journal(screened) if p.decision == "flag")
+    before = (screened / "cases" / case / "report.html").read_text()
+    _medrec("report", screened, "--case", case)
+    assert before == (screened / "cases" / case / "report.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def volumes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("volumes")
+    manifest = write_lesion_volumes(folder / "scans", 30)
+    config = a_detector_config(manifest, model={"kind": "detector_3d", "classes": None})
+    del config["model"]["backbone"]
+    config |= {
+        "scope": {"modality": ["MR"], "body_part": ["BRAIN"], "dimensionality": "volume"},
+        "preprocess": {"volume_size": [20, 40, 40], "crop": "none"},
+        "fit": config["fit"] | {"epochs": 25},
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    _medrec("train", folder / "config.yaml", "--out", folder / "run", "--device", "cpu")
+    model = folder / "run" / "model"
+    scans, out = folder / "scans", folder / "out"
+    _medrec("screen", scans, "--model", model, "--out", out, "--modality", "MR")
+    return folder
+
+
+def test_a_detector_of_volumes_finds_solid_regions_where_they_were_planted(volumes):
+    with (volumes / "scans" / "boxes.csv").open() as file:
+        planted = {row["path"]: row for row in csv.DictReader(file)}
+    hits = 0
+    for prediction in read_journal(volumes / "out"):
+        if prediction.source in planted and prediction.regions:
+            true, box = planted[prediction.source], prediction.regions[0].box_px
+            hits += all(
+                float(true[f"{axis}0"]) < middle < float(true[f"{axis}1"])
+                for axis, middle in zip("xyz", box.centre, strict=True)
+            )
+            assert prediction.regions[0].box_mm is not None
+    assert hits >= 0.8 * len(planted)
+
+
+def test_an_exam_of_volumes_is_never_less_likely_than_its_boxes(volumes):
+    for prediction in read_journal(volumes / "out"):
+        highest = max((region.probability for region in prediction.regions), default=0.0)
+        assert prediction.findings[0].probability >= highest

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import expit
+
+from medrec.calibration.boxes import (
+    BoxCalibration,
+    PictureBoxes,
+    fit_box_calibration,
+    is_on_lesion,
+    joint_logit,
+    log_odds_of,
+    sizes_of,
+)
+from medrec.calibration.files import read_box_calibration, read_calibration, write_calibration
+from medrec.calibration.platt import FlooredPlatt
+from medrec.domain.finding import Label
+from medrec.errors import CalibrationError, PackageError
+from medrec.evaluation.estimate import Estimate
+from medrec.evaluation.matching import HitKind, HitRule, ImageBoxes
+from medrec.evaluation.samples import Samples
+
+HALF = HitRule(HitKind.IOU, 0.5)
+TUMOR = Label("tumor")
+_FIGURE = Estimate(0.1, None, None, "none")
+KNOWN = BoxCalibration(
+    label=TUMOR,
+    slope=0.8,
+    intercept=-1.0,
+    size_slope=0.5,
+    patients=20,
+    positives=12,
+    rows=60,
+    hit=HALF,
+    ece_before=_FIGURE,
+    ece_after=_FIGURE,
+)
+_numbers = st.floats(-15, 15)
+
+
+def _samples(count: int, slope: float, *, seed: int = 0) -> tuple[Samples, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    score, size = rng.normal(0, 2, count), rng.uniform(5, 80, count)
+    truth = rng.random(count) < expit(slope * score + 0.7 * np.log(size) - 2.5)
+    return Samples.from_logits(truth, score, [f"P{n // 4}" for n in range(count)]), size
+
+
+def _picture(boxes, truth, **changes):
+    facts = {
+        "boxes": np.array(boxes, float).reshape(-1, 4),
+        "score": np.arange(len(boxes), 0, -1.0),
+        "label": np.zeros(len(boxes), dtype=int),
+        "image_logits": None,
+        "truth": np.array(truth, float).reshape(-1, 4),
+        "truth_label": np.zeros(len(truth), dtype=int),
+        "is_ignored": np.zeros(len(truth), dtype=bool),
+        "is_known": True,
+    }
+    return PictureBoxes(**{**facts, **changes})
+
+
+@given(
+    scores=st.lists(_numbers, min_size=1, max_size=6),
+    sides=st.floats(1, 300),
+    heads=st.none() | _numbers,
+    platt=st.tuples(st.floats(0.01, 5), _numbers),
+    own=st.tuples(st.floats(0.01, 5), _numbers, _numbers),
+    other=_numbers,
+)
+def test_no_exam_is_less_likely_than_a_box_in_it(scores, sides, heads, platt, own, other):
+    calibration = replace(KNOWN, slope=own[0], intercept=own[1], size_slope=own[2] / 10)
+    boxes = np.tile([0.0, 0.0, sides, sides], (len(scores), 1))
+    picture = _picture(
+        boxes,
+        [],
+        score=np.array(scores),
+        image_logits=None if heads is None else np.array([heads]),
+    )
+    odds = log_odds_of(boxes, picture.score, picture.label, [calibration])
+    exam = max(float(picture.joint([calibration], 1)[0]), other)
+    probability = FlooredPlatt(*platt).probability(np.array(exam))
+    assert float(probability) >= expit(odds).max()
+
+
+def test_an_exam_above_its_floor_has_what_platt_scaling_says():
+    found = FlooredPlatt(slope=2.0, intercept=1.0).probability(np.array([3.0]))
+    assert [pytest.approx(float(expit(7.0)))] == found.tolist()
+
+
+def test_the_size_of_a_box_is_the_geometric_mean_of_its_sides():
+    assert [pytest.approx(4.0)] == sizes_of(np.array([[0.0, 0, 2, 8]])).tolist()
+    assert [pytest.approx(2.0)] == sizes_of(np.array([[0.0, 0, 0, 1, 2, 4]])).tolist()
+
+
+def test_log_odds_are_linear_in_score_and_logarithm_of_size():
+    found = KNOWN.log_odds(np.array([2.0]), np.array([np.e]))
+    assert [pytest.approx(0.8 * 2 + 0.5 - 1)] == found.tolist()
+
+
+def test_a_fit_finds_the_map_that_made_the_boxes():
+    samples, size = _samples(4000, 0.6)
+    fitted = fit_box_calibration(
+        samples, size, label=TUMOR, hit=HALF, rounds=50, rng=np.random.default_rng(1)
+    )
+    assert pytest.approx(0.6, abs=0.08) == fitted.slope
+    assert pytest.approx(0.7, abs=0.15) == fitted.size_slope
+    assert fitted.ece_after.value < fitted.ece_before.value
+
+
+def test_boxes_that_score_the_wrong_way_round_get_no_calibrator():
+    samples, size = _samples(400, -1.0)
+    with pytest.raises(CalibrationError, match="train the detector longer"):
+        fit_box_calibration(
+            samples, size, label=TUMOR, hit=HALF, rounds=50, rng=np.random.default_rng(1)
+        )
+
+
+def test_boxes_of_one_size_are_calibrated_by_score_alone():
+    samples, _ = _samples(400, 1.0)
+    fitted = fit_box_calibration(
+        samples,
+        np.full(400, 20.0),
+        label=TUMOR,
+        hit=HALF,
+        rounds=50,
+        rng=np.random.default_rng(1),
+    )
+    assert 0.0 == fitted.size_slope
+
+
+def test_by_overlap_a_second_box_on_a_lesion_is_false():
+    image = ImageBoxes(
+        "P", np.array([[0.0, 0, 8, 8]]), np.array([False]),
+        np.array([[0.0, 0, 8, 8], [0.0, 0, 8, 7], [20.0, 20, 28, 28]]), np.array([3.0, 2, 1]),
+    )  # fmt: skip
+    hit, counts = is_on_lesion(image, HALF)
+    assert [True, False, False] == hit.tolist()
+    assert [True, True, True] == counts.tolist()
+
+
+def test_by_centre_a_second_box_on_a_lesion_does_not_count():
+    image = ImageBoxes(
+        "P", np.array([[0.0, 0, 8, 8]]), np.array([False]),
+        np.array([[2.0, 2, 4, 4], [3.0, 3, 5, 5], [20.0, 20, 28, 28]]), np.array([3.0, 2, 1]),
+    )  # fmt: skip
+    hit, counts = is_on_lesion(image, HitRule(HitKind.CENTRE_IN_BOX))
+    assert [True, False, False] == hit.tolist()
+    assert [True, False, True] == counts.tolist()
+
+
+def test_a_picture_is_as_likely_as_its_likeliest_box_where_it_has_no_head():
+    picture = _picture([[0, 0, 8, 8], [0, 0, 4, 4]], [])
+    odds = log_odds_of(picture.boxes, picture.score, picture.label, [KNOWN])
+    assert [odds.max()] == picture.joint([KNOWN], 1).tolist()
+
+
+def test_a_head_makes_a_picture_likelier_than_its_boxes():
+    assert joint_logit(np.array([1.0]), 1.0) > 1.0
+
+
+def test_each_label_of_a_picture_has_its_own_boxes():
+    picture = _picture([[0, 0, 8, 8], [0, 0, 8, 8]], [], label=np.array([0, 1]))
+    first, second = picture.joint((), 2).tolist()
+    assert (2.0, 1.0) == (first, second)
+
+
+def test_calibrators_of_boxes_are_read_as_they_were_written(tmp_path):
+    path = tmp_path / "calibration.json"
+    write_calibration(path, [], [KNOWN])
+    assert (KNOWN,) == read_box_calibration(path)
+    assert () == read_calibration(path)
+
+
+def test_a_calibration_without_boxes_says_nothing_of_them(tmp_path):
+    path = tmp_path / "calibration.json"
+    write_calibration(path, [])
+    assert "boxes" not in path.read_text()
+    assert () == read_box_calibration(path)
+
+
+def test_a_falling_calibrator_of_boxes_is_refused(tmp_path):
+    path = tmp_path / "calibration.json"
+    write_calibration(path, [], [KNOWN])
+    path.write_text(path.read_text().replace('"slope": 0.8', '"slope": -0.8'))
+    with pytest.raises(PackageError, match="a slope is positive"):
+        read_box_calibration(path)

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from medrec.models.detections import Detections
+from medrec.models.fusion import box_around, fuse, join_slices
+from medrec.models.windows import Windows
+
+
+def _found(*rows: tuple[list[float], float]) -> Detections:
+    boxes = torch.tensor([box for box, _ in rows]).reshape(len(rows), -1)
+    logits = torch.tensor([logit for _, logit in rows])
+    none = torch.zeros(len(rows), dtype=torch.long)
+    return Detections(boxes, logits, none, none)
+
+
+_NONE = Detections(
+    torch.zeros(0, 4), torch.zeros(0), *(torch.zeros(0, dtype=torch.long) for _ in range(2))
+)
+
+
+def test_looks_that_agree_give_what_each_of_them_gave():
+    look = _found(([10.0, 10, 20, 20], 1.0), ([40.0, 40, 50, 52], -1.0))
+    fused = fuse([look, look, look], overlap=0.5, is_vote=True)
+    torch.testing.assert_close(look.boxes, fused.boxes)
+    torch.testing.assert_close(look.logits, fused.logits)
+
+
+def test_a_fused_box_is_the_mean_weighted_by_probability():
+    first, second = torch.logit(torch.tensor(0.75)), torch.logit(torch.tensor(0.25))
+    fused = fuse(
+        [_found(([0.0, 0, 10, 10], float(first))), _found(([0.0, 0, 10, 14], float(second)))],
+        overlap=0.5,
+        is_vote=True,
+    )
+    torch.testing.assert_close(torch.tensor([[0.0, 0, 10, 11]]), fused.boxes)
+    assert pytest.approx(0.5) == float(fused.logits.sigmoid())
+
+
+def test_what_one_look_of_two_saw_is_half_as_likely():
+    fused = fuse([_found(([0.0, 0, 10, 10], 0.0)), _NONE], overlap=0.5, is_vote=True)
+    assert pytest.approx(0.25) == float(fused.logits.sigmoid())
+
+
+def test_windows_do_not_vote():
+    fused = fuse([_found(([0.0, 0, 10, 10], 0.5)), _NONE], overlap=0.5, is_vote=False)
+    assert [0.5] == fused.logits.tolist()
+
+
+def test_nothing_found_fuses_to_nothing():
+    assert 0 == len(fuse([_NONE, _NONE], overlap=0.5, is_vote=True))
+
+
+def test_windows_cover_every_pixel():
+    windows = Windows((32, 32), overlap=0.5)
+    seen = torch.zeros(75, 100)
+    for y, x in windows.starts((75, 100)):
+        seen[y : y + 32, x : x + 32] = 1
+    assert 75 * 100 == int(seen.sum())
+
+
+def test_a_picture_smaller_than_the_window_is_padded():
+    cut = Windows((32, 32)).cut(torch.ones(1, 1, 20, 40), (0, 8))
+    assert (1, 1, 32, 32) == tuple(cut.shape)
+    assert 20 * 32 == int(cut.sum())
+
+
+def test_wherever_a_small_lesion_lies_a_window_answers_for_all_of_it():
+    windows, shape = Windows((32,) * 2, overlap=0.5), (75, 100)
+    for place in range(0, 92, 1):
+        lesion = torch.tensor([[30.0, place, 38, place + 8]])
+        answers = []
+        for start in windows.starts(shape):
+            low = torch.tensor(start, dtype=torch.float32)
+            inside = lesion - low.repeat(2)
+            if inside.min() >= 0 and inside.max() <= 32:
+                found = windows.own(_found((inside[0].tolist(), 1.0)), start, shape)
+                answers += found.boxes.tolist()
+        assert answers, place
+        assert all(answer == lesion[0].tolist() for answer in answers)
+
+
+def test_boxes_of_neighbouring_slices_are_one_lesion():
+    boxes = np.array([[10.0, 10, 20, 20], [11.0, 10, 21, 20], [60.0, 60, 70, 70]])
+    lesions = join_slices(
+        boxes, np.array([3, 4, 4]), np.array([0.0, 2.0, 1.0]), np.zeros(3, dtype=np.int64)
+    )
+    assert [[1, 0], [2]] == [own.tolist() for own in lesions]
+
+
+def test_a_lesion_may_be_missed_in_one_slice_and_not_in_two():
+    boxes, none = np.tile([10.0, 10, 20, 20], (3, 1)), np.zeros(3, dtype=np.int64)
+    lesions = join_slices(boxes, np.array([1, 3, 6]), np.array([2.0, 1.0, 0.0]), none)
+    assert [[0, 1], [2]] == [own.tolist() for own in lesions]
+
+
+def test_no_boxes_are_no_lesions():
+    assert [] == join_slices(
+        np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64)
+    )
+
+
+def test_the_box_of_a_lesion_holds_its_slices_but_not_the_doubtful_ones():
+    boxes = np.array([[10.0, 10, 20, 20], [8.0, 10, 20, 22], [0.0, 0, 90, 90]])
+    box, span = box_around(boxes, np.array([4, 5, 6]), np.array([3.0, 2.0, -4.0]))
+    assert [8, 10, 20, 22] == box.tolist()
+    assert (4, 6) == span

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from monai.data.box_utils import box_iou, non_max_suppression
+from torchvision.ops import nms
+
+from medrec.models.boxes import BoxRules, choose, either, overlaps, suppress
+from medrec.models.detections import DetectorOutput
+
+
+def _boxes(count: int, dims: int, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    low = 60 * torch.rand(count, dims, generator=generator)
+    sides = 5 + 20 * torch.rand(count, dims, generator=generator)
+    return torch.cat([low, low + sides], dim=1)
+
+
+def _output(class_logits: torch.Tensor, boxes: torch.Tensor) -> DetectorOutput:
+    logits = class_logits[None].amax(dim=(1, 2))[:, None]
+    return DetectorOutput(logits, class_logits[None], boxes[None], boxes, (len(boxes),))
+
+
+def test_overlap_is_intersection_over_union():
+    first = torch.tensor([[0.0, 0, 4, 4]])
+    second = torch.tensor([[0.0, 2, 4, 6], [4.0, 0, 8, 4]])
+    assert [[pytest.approx(8 / 24), 0.0]] == overlaps(first, second).tolist()
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_overlap_agrees_with_monai(dims):
+    first, second = _boxes(20, dims), _boxes(30, dims, seed=1)
+    torch.testing.assert_close(box_iou(first, second), overlaps(first, second))
+
+
+def test_suppression_in_3d_is_the_greedy_rule_box_after_box():
+    boxes, logits = _boxes(1500, 3), torch.randn(1500, generator=torch.Generator().manual_seed(2))
+    greedy = non_max_suppression(boxes, logits, 0.3)
+    found = suppress(boxes, logits, torch.zeros(1500, dtype=torch.long), overlap=0.3)
+    assert 100 < len(greedy) < 1400
+    assert greedy.tolist() == found.tolist()
+
+
+def test_suppression_in_3d_agrees_with_torchvision_on_flat_boxes():
+    flat = _boxes(1300, 2)
+    deep = torch.stack(
+        [torch.zeros(1300), flat[:, 0], flat[:, 1], torch.ones(1300), flat[:, 2], flat[:, 3]], dim=1
+    )
+    logits = torch.randn(1300, generator=torch.Generator().manual_seed(3))
+    found = suppress(deep, logits, torch.zeros(1300, dtype=torch.long), overlap=0.4)
+    assert nms(flat, logits, 0.4).tolist() == found.tolist()
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_boxes_of_different_groups_leave_each_other_alone(dims):
+    boxes = _boxes(1, dims).repeat(2, 1)
+    found = suppress(boxes, torch.tensor([1.0, 2.0]), torch.tensor([0, 1]), overlap=0.5)
+    assert {0, 1} == set(found.tolist())
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_nothing_is_left_of_no_boxes(dims):
+    found = suppress(
+        torch.zeros(0, 2 * dims), torch.zeros(0), torch.zeros(0, dtype=torch.long), overlap=0.5
+    )
+    assert 0 == len(found)
+
+
+def test_a_lesion_of_unsure_type_is_as_likely_as_any_of_its_types():
+    logits = torch.logit(torch.tensor([0.4, 0.4, 0.1]))
+    assert pytest.approx(1 - 0.6 * 0.6 * 0.9) == float(either(logits).sigmoid())
+
+
+def test_a_single_type_keeps_its_logit():
+    assert 3.25 == float(either(torch.tensor([3.25])))
+
+
+def test_extreme_logits_stay_finite():
+    logits = torch.tensor([[-90.0, -95.0], [90.0, 95.0]])
+    assert torch.isfinite(either(logits)).all()
+
+
+def test_one_lesion_gives_one_box_whatever_its_types():
+    boxes = torch.tensor([[10.0, 10, 20, 20], [10.0, 11, 20, 21], [40.0, 40, 50, 50]])
+    logits = torch.tensor([[2.0, -9], [-9.0, 1], [-9.0, 0.5]])
+    (found,) = choose(_output(logits, boxes), (0, 0), BoxRules(), (64, 64))
+    assert [[10, 10, 20, 20], [40, 40, 50, 50]] == found.boxes.tolist()
+    assert [0, 1] == found.classes.tolist()
+    assert [0, 0] == found.labels.tolist()
+
+
+def test_two_labels_may_share_a_place():
+    boxes = torch.tensor([[10.0, 10, 20, 20]])
+    (found,) = choose(_output(torch.tensor([[2.0, 1.0]]), boxes), (0, 1), BoxRules(), (64, 64))
+    assert [0, 1] == found.labels.tolist()
+
+
+def test_boxes_are_cut_at_the_edge_and_dropped_beyond_it():
+    boxes = torch.tensor([[-5.0, 10, 5, 20], [70.0, 70, 80, 80]])
+    (found,) = choose(_output(torch.ones(2, 1), boxes), (0,), BoxRules(), (64, 64))
+    assert [[0, 10, 5, 20]] == found.boxes.tolist()
+
+
+def test_of_unlikely_boxes_the_likeliest_alone_is_kept():
+    boxes, logits = _boxes(3, 2), torch.tensor([[-8.0], [-7.0], [-9.0]])
+    (found,) = choose(_output(logits, boxes), (0,), BoxRules(), (100, 100))
+    assert [-7.0] == found.logits.tolist()

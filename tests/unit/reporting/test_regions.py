@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from factories import a_finding, a_prediction
+from PIL import Image
+
+from medrec.domain.box import Box, BoxMm
+from medrec.domain.finding import Decision, Label, RawRegion, Region
+from medrec.reporting.orientation import Turn
+from medrec.reporting.pictures import draw_boxes, draw_pictures
+from medrec.reporting.regions import on_slice, read_regions, shown_regions
+
+TUMOR = Label("tumor")
+
+
+def _region(probability: float, **changes) -> Region:
+    facts = {
+        "label": TUMOR,
+        "score": 0.0,
+        "source": "scan.nii",
+        "box_px": Box(2, 3, 8, 9),
+        "slice": 4,
+        "box_mm": BoxMm((-1.0, 2.0, 3.0), (4.0, 5.0, 6.0)),
+    }
+    return Region(probability=probability, **{**facts, **changes})
+
+
+def _case(*regions, threshold=0.4, decision=Decision.FLAG):
+    finding = a_finding(threshold=threshold, operating_point="screening")
+    return a_prediction(findings=(finding,), regions=regions, decision=decision)
+
+
+def test_regions_that_reach_the_threshold_are_shown():
+    assert [0.9, 0.4] == [
+        region.probability
+        for region in shown_regions(_case(_region(0.9), _region(0.4), _region(0.3)))
+    ]
+
+
+def test_without_a_threshold_those_more_likely_than_not_are_shown():
+    case = _case(_region(0.6), _region(0.45), threshold=None)
+    assert 1 == len(shown_regions(case))
+
+
+def test_of_bare_scores_the_highest_three_are_shown():
+    raw = [RawRegion(TUMOR, 5.0 - n, "a.png", Box(0, 0, 2, 2)) for n in range(5)]
+    assert [5.0, 4.0, 3.0] == [region.score for region in shown_regions(_case(*raw))]
+
+
+def test_a_flagged_exam_without_a_region_above_its_threshold_says_so():
+    view = read_regions(_case(_region(0.1)))
+    assert view.is_flagged_without
+    assert 1 == view.left_out
+
+
+def test_a_cleared_exam_without_regions_says_nothing_of_flags():
+    assert not read_regions(_case(decision=Decision.CLEAR)).is_flagged_without
+
+
+def test_a_solid_region_names_its_slices_and_its_place_in_the_patient():
+    view = read_regions(_case(_region(0.9, box_px=Box(2, 3, 8, 9, 4, 7))))
+    assert "x 2 to 8, y 3 to 9, slices 4 to 6" == view.rows[0].place
+    assert "L -1.0 to 4.0; P 2.0 to 5.0; S 3.0 to 6.0" == view.rows[0].millimetres
+
+
+def test_only_regions_of_the_key_slice_are_drawn_on_it():
+    case = _case(_region(0.9), _region(0.8, slice=5), _region(0.7, box_px=Box(0, 0, 2, 2, 3, 6)))
+    assert [0.9, 0.7] == [value for _, value in on_slice(case, 4, "scan.nii")]
+
+
+@pytest.mark.parametrize("transpose", [False, True])
+@pytest.mark.parametrize("flip_columns", [False, True])
+@pytest.mark.parametrize("flip_rows", [False, True])
+def test_a_box_is_shown_where_its_pixels_are(transpose, flip_columns, flip_rows):
+    turn = Turn(transpose, flip_columns, flip_rows)
+    picture = np.zeros((20, 30))
+    picture[3:7, 12:21] = 1
+    box = turn.place(Box(12, 3, 21, 7), 20, 30)
+    rows, columns = np.nonzero(turn.apply(picture))
+    assert (columns.min(), rows.min()) == box.low
+    assert (columns.max() + 1, rows.max() + 1) == box.high
+
+
+def test_a_frame_is_drawn_around_its_box():
+    drawn = np.asarray(draw_boxes(Image.new("L", (200, 200)), [(Box(5, 5, 10, 10), 0.5)], (20, 20)))
+    coloured = drawn[..., 0] > drawn[..., 2] + 50
+    assert coloured[75, 49]
+    assert not coloured[75, 75]
+
+
+def test_a_case_without_regions_has_no_picture_of_them():
+    assert draw_pictures(0, np.random.default_rng(1).random((8, 8))).boxes is None

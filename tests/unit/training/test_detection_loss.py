@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torchvision.ops import generalized_box_iou
+
+from medrec.models.classifiers import TimmClassifier
+from medrec.models.detectors import Detector
+from medrec.models.pyramids import TimmPyramid, VolumePyramid
+from medrec.training.detection import DetectionLoss, giou
+
+KINDS = [("atss", "focal"), ("atss", "hard_negative"), ("centre", "focal")]
+_NAN = float("nan")
+
+
+def _detector(*, matching: str = "atss", image_dropout: float | None = None) -> Detector:
+    torch.manual_seed(0)
+    network = TimmClassifier("test_efficientnet", label_count=1)
+    sides = [[(side, side)] for side in (12.0, 24.0, 48.0)]
+    return Detector(
+        TimmPyramid(network, finest_stride=8, levels=3, channels=16),
+        anchors=sides[:1] if matching == "centre" else sides,
+        label_of=(0, 0),
+        label_count=1,
+        image_dropout=image_dropout,
+        reads_finest=matching == "centre",
+    )
+
+
+def _objects(*rows: list[float]) -> torch.Tensor:
+    return torch.tensor([rows])
+
+
+def test_giou_agrees_with_torchvision():
+    low, sides = torch.rand(50, 2) * 30, 1 + torch.rand(50, 2) * 20
+    boxes = torch.cat([low, low + sides], dim=1)
+    wanted = generalized_box_iou(boxes[:25], boxes[25:]).diagonal()
+    torch.testing.assert_close(wanted, giou(boxes[:25], boxes[25:]))
+
+
+def test_giou_of_cubes_apart_is_worked_by_hand():
+    first, second = torch.tensor([[0.0, 0, 0, 1, 1, 1]]), torch.tensor([[3.0, 0, 0, 4, 1, 1]])
+    assert [pytest.approx(-0.5)] == giou(first, second).tolist()
+
+
+@pytest.mark.parametrize(("matching", "class_loss"), KINDS)
+@pytest.mark.parametrize("image_dropout", [None, 0.1])
+def test_a_batch_without_lesions_teaches_every_weight(matching, class_loss, image_dropout):
+    detector = _detector(matching=matching, image_dropout=image_dropout)
+    nothing = torch.full((2, 3, 5), -1.0)
+    loss = DetectionLoss(matching, class_loss)
+    value = loss(detector(torch.rand(2, 1, 64, 64)), nothing, torch.zeros(2, 1))
+    value.backward()
+    assert torch.isfinite(value)
+    gradients = [weight.grad for weight in detector.parameters()]
+    assert all(gradient is not None for gradient in gradients)
+    assert all(torch.isfinite(gradient).all() for gradient in gradients)
+
+
+@pytest.mark.parametrize(("matching", "class_loss"), KINDS)
+def test_pictures_of_which_nothing_is_known_teach_nothing(matching, class_loss):
+    detector = _detector(matching=matching)
+    output = detector(torch.rand(2, 1, 64, 64))
+    unknown = torch.full((2, 3, 5), _NAN)
+    loss = DetectionLoss(matching, class_loss)(output, unknown, torch.zeros(2, 1))
+    assert 0.0 == loss.item()
+
+
+@pytest.mark.parametrize(("matching", "class_loss"), KINDS)
+def test_a_detector_learns_where_a_bright_square_is(matching, class_loss):
+    detector = _detector(matching=matching)
+    image = torch.zeros(1, 1, 64, 64)
+    image[..., 20:34, 36:50] = 1
+    objects, targets = _objects([20.0, 36, 34, 50, 1]), torch.ones(1, 1)
+    loss = DetectionLoss(matching, class_loss)
+    optimiser = torch.optim.AdamW(detector.parameters(), lr=3e-3)
+    for _ in range(60):
+        optimiser.zero_grad()
+        value = loss(detector(image), objects, targets)
+        value.backward()
+        optimiser.step()
+    output = detector(image)
+    best = int(output.class_logits[0, :, 1].argmax())
+    assert torch.tensor([20.0, 36, 34, 50]).allclose(output.boxes[0, best], atol=3)
+    assert output.class_logits[0, best, 1] > output.class_logits[0, best, 0]
+
+
+@pytest.mark.parametrize("matching", ["atss", "centre"])
+def test_a_lesion_far_smaller_than_any_anchor_still_has_a_place(matching):
+    detector = _detector(matching=matching)
+    output = detector(torch.rand(1, 1, 64, 64))
+    tiny, empty = _objects([30.5, 30.5, 31.5, 31.5, 0]), _objects([0.0, 0, 0, 0, -1])
+    loss = DetectionLoss(matching)
+    apart = loss(output, tiny, torch.ones(1, 1)) - loss(output, empty, torch.ones(1, 1))
+    assert apart.item() > 1  # its box, whose generalised IoU is low, is in the sum
+
+
+def test_volumes_learn_by_the_same_loss():
+    pyramid = VolumePyramid("resnet10", depth_stride=1, first_stage=1, levels=2, channels=8)
+    sides = [[(side,) * 3] for side in (8.0, 16.0)]
+    detector = Detector(pyramid, anchors=sides, label_of=(0,), label_count=1)
+    objects = _objects([2.0, 8, 8, 6, 20, 20, 0])
+    value = DetectionLoss()(detector(torch.rand(1, 1, 8, 32, 32)), objects, torch.ones(1, 1))
+    value.backward()
+    assert torch.isfinite(value)

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from factories import a_reference
+
+from medrec.calibration.boxes import PictureBoxes
+from medrec.config.calibration import CalibrationConfig
+from medrec.domain.finding import Label
+from medrec.evaluation.samples import Samples
+from medrec.models.detections import Detections
+from medrec.models.finder import Found
+from medrec.workflows.box_levels import (
+    calibrate_boxes,
+    fit_levels_of_detector,
+    to_picture_boxes,
+)
+from medrec.workflows.scored import ScoredSlices
+
+TUMOR = Label("tumor")
+CONFIG = CalibrationConfig(bootstrap_rounds=50)
+_BOX = [10.0, 10.0, 20.0, 20.0]
+
+
+def _picture(score: float, *, has_lesion: bool) -> PictureBoxes:
+    """One box on a lesion's place, and one beside it that scores 2 less."""
+    return PictureBoxes(
+        boxes=np.array([_BOX, [40.0, 40, 52, 52]]),
+        score=np.array([score, score - 2]),
+        label=np.zeros(2, dtype=int),
+        image_logits=None,
+        truth=np.array([_BOX] if has_lesion else []).reshape(-1, 4),
+        truth_label=np.zeros(int(has_lesion), dtype=int),
+        is_ignored=np.zeros(int(has_lesion), dtype=bool),
+        is_known=True,
+    )
+
+
+def _scored(count: int = 40) -> ScoredSlices:
+    rng = np.random.default_rng(3)
+    lesions = [n % 3 > 0 for n in range(count)]
+    found = tuple(_picture(rng.normal(2.0 * has, 1.5), has_lesion=has) for has in lesions)
+    rows = tuple(
+        a_reference(path=f"{n}.png", patient=f"P{n}", labels={TUMOR: has})
+        for n, has in enumerate(lesions)
+    )
+    return ScoredSlices(rows, np.zeros((count, 1)), (TUMOR,), found=found)
+
+
+def test_boxes_of_held_out_patients_give_calibrators_and_pictures_their_joint_logits():
+    fitted, scored = calibrate_boxes(_scored(), CONFIG, seed=1, say=lambda _: None)
+    assert [TUMOR] == [entry.label for entry in fitted]
+    assert 80 == fitted[0].rows
+    assert 26 == fitted[0].positives
+    odds = fitted[0].log_odds(scored.found[0].score, np.array([10.0, 12.0]))
+    assert pytest.approx(odds.max()) == scored.logits[0, 0]
+
+
+def test_pictures_whose_boxes_are_unknown_teach_the_calibrator_nothing():
+    scored = _scored()
+    unknown = (*(replace(own, is_known=False) for own in scored.found[:10]), *scored.found[10:])
+    fitted, _ = calibrate_boxes(replace(scored, found=unknown), CONFIG, seed=1, say=lambda _: None)
+    assert 60 == fitted[0].rows
+
+
+def test_too_few_boxes_leave_scores_and_a_word_of_it():
+    said: list[str] = []
+    scored = _scored(3)
+    fitted, found = calibrate_boxes(scored, CONFIG, seed=1, say=said.append)
+    assert () == fitted
+    assert "scores and no probabilities" in said[0]
+    assert [own.score.max() for own in scored.found] == found.logits[:, 0].tolist()
+
+
+def test_an_archive_without_a_picture_free_of_lesions_calibrates_no_pictures():
+    samples = Samples.from_logits([True] * 12, np.arange(12.0), [f"P{n}" for n in range(12)])
+    fitted = fit_levels_of_detector(
+        {(TUMOR, "image"): samples},
+        CONFIG,
+        primary=TUMOR,
+        measured_on={"image": "tests"},
+        seed=1,
+    )
+    assert () == fitted.calibrations
+    assert "images get scores" in fitted.notes[0]
+
+
+def test_objects_become_truth_of_their_labels_and_ignored_ones_are_marked():
+    none = torch.zeros(0, dtype=torch.long)
+    found = Found(Detections(torch.zeros(0, 4), torch.zeros(0), none, none), None)
+    objects = torch.tensor([[*_BOX, 1], [*_BOX, -1], [*_BOX, -2], [*_BOX, -3]])
+    own = to_picture_boxes(found, objects, [0, 1])
+    assert [1, 0, 1] == own.truth_label.tolist()
+    assert [False, True, True] == own.is_ignored.tolist()
+
+
+def test_unknown_objects_make_an_unknown_picture():
+    none = torch.zeros(0, dtype=torch.long)
+    found = Found(Detections(torch.zeros(0, 4), torch.zeros(0), none, none), None)
+    own = to_picture_boxes(found, torch.full((2, 5), float("nan")), [0])
+    assert not own.is_known
+    assert 0 == len(own.truth)
