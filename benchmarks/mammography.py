@@ -1,4 +1,4 @@
-"""The shipped mammography model against a plain script, on the same train and test patients.
+"""The mammography config against a plain script, on the same train and test patients.
 
     python benchmarks/mammography.py plain ARCHIVE --out plain.csv
     medrec train configs/train/xray-mammography-cancer.yaml --out RUN --set data.root=ARCHIVE

@@ -114,6 +114,9 @@ class FitConfig(Schema):
     """Pull targets towards 0.5 by half of this. None: targets as they are."""
     early_stop: EarlyStopConfig | None = None
     """None: the schedule is fixed. Refused when cross-fitting, where nothing may be chosen."""
+    keep: Literal["best", "last"] | None = None
+    """Whose weights count where there is a tune split: those of the epoch with the lowest watched
+    log-loss, or of the last, which few tune patients can't mislead. None: the best."""
     logger: Literal["tensorboard", "mlflow", "none"] | None = None
     """Where losses are logged beside history.json: `logs` in each network's folder. None:
     TensorBoard's files where it is installed, else nothing. `mlflow`: a SQLite file for MLflow."""

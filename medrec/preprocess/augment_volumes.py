@@ -97,7 +97,7 @@ class VolumeAugmenter:
         self, image: torch.Tensor, *, seed: int
     ) -> tuple[torch.Tensor, NDArray[np.float64]]:
         """The same change, and the map (4, 4) of an index (d, h, w, 1) in it to one before."""
-        self._chain.set_random_state(seed=seed)
+        self._reseed(seed)
         start = torch.eye(4, dtype=torch.float64)
         changed: Any = self._chain(MetaTensor(image.clone(), affine=start))
         return changed.as_tensor(), changed.affine.numpy()

@@ -37,7 +37,7 @@ def build_settings(config: FitConfig | PretrainFitConfig, *, seed: int) -> FitSe
     """Flatten the schedule and the optimiser."""
     return FitSettings(
         seed=seed,
-        **config.model_dump(exclude={"optimiser", "unfreeze", "early_stop", "logger"}),
+        **config.model_dump(exclude={"optimiser", "unfreeze", "early_stop", "keep", "logger"}),
         **config.optimiser.model_dump(),
         **(_stages(config) if isinstance(config, FitConfig) else {}),
     )

@@ -231,7 +231,7 @@ class Fitter:
         return FitData(
             train=self.slices.subset(rows),
             watched=self._watched(watched) if watched else None,
-            choose_best=self.plan.mode == "held_out",
+            choose_best=self.plan.mode == "held_out" and config.fit.keep != "last",
             augment=build_any_augmenter(
                 config.augment, config.preprocess, config.model, without=batched
             ),
