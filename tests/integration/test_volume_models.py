@@ -40,7 +40,7 @@ def trained(request, tmp_path_factory, archive):
         "--out", folder / "run", "--device", "cpu",
     )  # fmt: skip
     assert 0 == outcome.exit_code, outcome.output
-    assert 1 == outcome.stderr.count("run/cache: up to"), outcome.stderr
+    assert 1 == outcome.stderr.count("needs up to"), outcome.stderr
     return request.param, folder / "run"
 
 
