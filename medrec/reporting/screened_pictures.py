@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from medrec.domain.ids import CaseId
     from medrec.evaluation.result import CaseOutcome
     from medrec.reporting.render import Verbatim
 
@@ -26,7 +27,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _WRONG = (Outcome.FALSE_NEGATIVE, Outcome.FALSE_POSITIVE)
 
 
-def worth_a_picture(cases: Iterable[CaseOutcome]) -> list[str]:
+def worth_a_picture(cases: Iterable[CaseOutcome]) -> list[CaseId]:
     """The cases to look at first, by id: wrong ones and those with a missed lesion, at most 200."""
     wrong = [
         case.prediction.case_id
