@@ -92,7 +92,8 @@ class BoxReader:
         except ValueError as error:
             self.problems.append(f"{where}: {error}")
             return None
-        if fitted is not box:
+        axes = len(fitted.sides)  # a box that became flat was not cut
+        if (fitted.low, fitted.high) != (box.low[:axes], box.high[:axes]):
             self.clipped.append(path)
         return fitted
 

@@ -148,7 +148,7 @@ def overlap(first: Box, second: Box) -> float:
 
 
 def fit(box: Box, size: ImageSize) -> Box:
-    """Cut off what hangs over the image's edge.
+    """Cut off what hangs over the image's edge; of an image with one slice boxes are flat.
 
     Raises:
         ValueError: Less than half of it lies in the image: it was drawn in another frame. Or it
@@ -167,6 +167,8 @@ def fit(box: Box, size: ImageSize) -> Box:
             f"{_swapped(box, size)}"
         )
         raise ValueError(message)
+    if size.slices == 1:  # films and pictures have no z
+        low, high = low[:2], high[:2]
     if tuple(low) == box.low and tuple(high) == box.high:
         return box
     return Box(low[0], low[1], high[0], high[1], *(low[2:] + high[2:]))

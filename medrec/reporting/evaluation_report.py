@@ -15,6 +15,7 @@ from medrec.reporting.evaluation_page import case_link, to_case_row, to_page
 from medrec.reporting.explanations import NOTES, REASONS
 from medrec.reporting.profile import profile_chart, read_profile
 from medrec.reporting.render import render, write_text
+from medrec.reporting.screened_pictures import screened_picture, worth_a_picture
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,20 +24,32 @@ if TYPE_CHECKING:
     from medrec.evaluation.result import CaseOutcome, EvaluationResult
     from medrec.reporting.evaluation_view import Plate
     from medrec.reporting.figures import Chart
+    from medrec.reporting.render import Verbatim
 
 
-def write_evaluation_report(folder: Path, result: EvaluationResult) -> None:
-    """Write `report.html`, `evaluation.json`, `curves/*.csv` and `cases/<case_id>.html`."""
+def write_evaluation_report(
+    folder: Path, result: EvaluationResult, *, screened: Path | None = None
+) -> None:
+    """Write `report.html`, `evaluation.json`, `curves/*.csv` and `cases/<case_id>.html`.
+
+    Pages of cases to look at first show the picture that `screened`, a screened folder, has of
+    them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     data = json.dumps(to_json(result), indent=1, ensure_ascii=True, allow_nan=False)
     write_text(folder / "evaluation.json", data + "\n")
     page = to_page(result)
     for plate in page.plates:
         _write_curve(folder / "curves", plate)
+    pictured = set(worth_a_picture(result.cases)) if screened else set()
     for outcome in result.cases:
-        link = case_link(outcome.prediction.case_id)
+        case_id = outcome.prediction.case_id
+        link = case_link(case_id)
         if link is not None:
-            write_text(folder / link, render_evaluated_case(outcome))
+            picture = (
+                screened_picture(screened, case_id) if screened and case_id in pictured else None
+            )
+            write_text(folder / link, render_evaluated_case(outcome, picture=picture))
     write_text(
         folder / "report.html",
         render(
@@ -48,8 +61,8 @@ def write_evaluation_report(folder: Path, result: EvaluationResult) -> None:
     )
 
 
-def render_evaluated_case(outcome: CaseOutcome) -> str:
-    """The page of one case: prediction beside truth."""
+def render_evaluated_case(outcome: CaseOutcome, *, picture: Verbatim | None = None) -> str:
+    """The page of one case: prediction beside truth, and the inlined picture of its key slice."""
     prediction = hide_paths(outcome.prediction)
     labels = list(dict.fromkeys([*outcome.truth, *(f.label for f in prediction.findings)]))
     return render(
@@ -63,6 +76,7 @@ def render_evaluated_case(outcome: CaseOutcome) -> str:
             (label, chart) for label in labels if (chart := _profile(outcome, label)) is not None
         ],
         judged=to_judged_views(outcome),
+        picture=picture,
         reason=REASONS[prediction.reason.code] if prediction.reason else None,
         notes=[(note, NOTES[note.code]) for note in prediction.notes],
     )

@@ -53,7 +53,8 @@ def evaluate(
         references = [row for row in references if row.split is wanted]
     prepare_output(out, overwrite=overwrite, inputs=[Path(predictions), against])
     result = evaluate_predictions(found, references, settings=settings, boxes=boxes)
-    write_evaluation_report(out, result)
+    screened = Path(predictions) if Path(predictions).is_dir() else Path(predictions).parent
+    write_evaluation_report(out, result, screened=screened)
     write_run(
         out,
         {

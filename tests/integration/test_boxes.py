@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -166,3 +168,36 @@ def test_masks_of_volumes_become_solid_boxes(tmp_path):
     assert ["path,x0,y0,x1,y1,z0,z1,label", "A/flair.nii.gz,3,5,9,11,2,6,tumor"] == (
         tmp_path / "m.boxes.csv"
     ).read_text().splitlines()
+
+
+@pytest.fixture
+def archives():
+    folder = Path(os.environ.get("MEDREC_TEST_DATA", ""))
+    if not (folder / "mri-brain-slices" / "boxes.csv").is_file():
+        pytest.skip("MEDREC_TEST_DATA names no folder with mri-brain-slices/boxes.csv")
+    return folder
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_a_public_archive_of_boxes_is_imported_whole(archives, tmp_path):
+    outcome = medrec(
+        "dataset", "import", "boxes", archives / "mri-brain-slices" / "boxes.csv", "--path",
+        "image", "--label", "tumor", "--label-column", "tumor", "--patient-column", "id_block",
+        "--out", tmp_path / "m.csv",
+    )  # fmt: skip
+
+    assert "2422 boxes on 2422 of 2422 images" in outcome.output
+
+
+@pytest.mark.data
+def test_nodules_under_80_pixels_count_neither_way(archives, tmp_path):
+    outcome = medrec(
+        "dataset", "import", "boxes", archives / "xray-chest-nodules" / "boxes.csv", "--path",
+        "image", "--label", "nodule", "--counts", "area_px>=80", "--images", "images/*.png",
+        "--patient", "(LIDC-IDRI-[0-9]+)", "--out", tmp_path / "m.csv",
+    )  # fmt: skip
+
+    truths = [row.labels["nodule"] for row in read_manifest(tmp_path / "m.csv")]
+    assert outcome.exit_code == 0, outcome.output
+    assert (279, 54, 32) == (truths.count(True), truths.count(None), truths.count(False))

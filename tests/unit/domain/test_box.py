@@ -58,6 +58,15 @@ def test_a_solid_box_is_cut_along_the_slices_too():
     assert Box(0, 0, 2, 2, 6, 8) == fit(Box(0, 0, 2, 2, 6, 9), ImageSize(20, 10, 8))
 
 
+def test_in_an_image_of_one_slice_boxes_are_flat():
+    assert Box(0, 0, 2, 2) == fit(Box(0, 0, 2, 2, 0, 1), ImageSize(20, 10))
+
+
+def test_a_solid_box_beside_the_one_slice_of_an_image_is_refused():
+    with pytest.raises(ValueError, match="0% of it lies in the image"):
+        fit(Box(0, 0, 2, 2, 4, 5), ImageSize(20, 10))
+
+
 def test_a_slice_cuts_the_boxes_that_hold_its_middle():
     box = Box(1, 2, 3, 4, 5, 7)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from factories import TUMOR, a_prediction, a_region
+from PIL import Image
 
 from medrec.domain.box import Box
 from medrec.domain.reference import LabelledBox
@@ -12,6 +15,7 @@ from medrec.evaluation.result import CaseOutcome, Outcome
 from medrec.reporting.detection_charts import draw_image
 from medrec.reporting.detection_view import to_judged_views, to_missed_rows
 from medrec.reporting.evaluation_report import render_evaluated_case
+from medrec.reporting.screened_pictures import screened_picture, worth_a_picture
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -71,3 +75,33 @@ def test_what_a_table_says_of_a_box_is_text_and_no_markup():
     assert HOSTILE not in page
     assert "&lt;script&gt;alert(1)" in page
     assert "On a lesion" in page
+
+
+@pytest.fixture
+def screened(tmp_path):
+    """A screened folder with a picture of the case, and one that is none."""
+    folder = tmp_path / "cases" / an_outcome().prediction.case_id
+    folder.mkdir(parents=True)
+    (folder / "boxes.png").write_bytes(b"no picture")
+    Image.new("L", (64, 48), 90).save(folder / "key.png")
+    return tmp_path
+
+
+def test_a_wrong_case_shows_the_picture_that_screening_drew(screened):
+    outcome = an_outcome(JudgedImage(1, (a_lesion(),), ()))
+    picture = screened_picture(screened, outcome.prediction.case_id)
+
+    assert [outcome.prediction.case_id] == worth_a_picture([outcome])
+    assert picture.startswith("data:image/png;base64,")
+    assert picture in render_evaluated_case(outcome, picture=picture)
+
+
+@pytest.mark.parametrize("case_id", ["../../etc", "c-nobody", "a/b", ""])
+def test_a_case_without_a_picture_or_with_a_path_for_a_name_has_none(screened, case_id):
+    assert screened_picture(screened, case_id) is None
+
+
+def test_a_rightly_cleared_case_needs_no_picture():
+    outcome = replace(an_outcome(), outcome=Outcome.TRUE_NEGATIVE)
+
+    assert [] == worth_a_picture([outcome])
