@@ -50,6 +50,10 @@ class ModelTest:
         """The figures as text."""
         return [f"{f.where}: {f.name} {show(f.estimate)}" for f in self.figures]
 
+    def noting(self, notes: Sequence[str]) -> ModelTest:
+        """The same figures with more to know of them."""
+        return replace(self, notes=(*self.notes, *notes))
+
 
 def score_test(
     package: ModelPackage,

@@ -134,8 +134,8 @@ def train(
             root=root,
             out=out / "test",
             device=run.device,
-        )
-    figures = CardFigures(test.figures, command, (*test.notes, *fitted.notes), audited)
+        ).noting(fitted.notes)
+    figures = CardFigures(test.figures, command, test.notes, audited)
     card = render_card(manifest, fitted.calibrations, fitted.operating_points, figures)
     package = seal_package(model, card)
     shutil.rmtree(out / _CACHE, ignore_errors=True)  # of use to this run alone
