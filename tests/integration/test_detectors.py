@@ -151,3 +151,34 @@ def test_an_exam_of_volumes_is_never_less_likely_than_its_boxes(volumes):
     for prediction in read_journal(volumes / "out"):
         highest = max((region.probability for region in prediction.regions), default=0.0)
         assert prediction.findings[0].probability >= highest
+
+
+def test_calibrating_anew_keeps_the_boxes_and_the_floor(run):
+    model, out = run / "run" / "model", run / "calibrated"
+    _medrec("calibrate", model, "--on", run / "films" / "films.csv", "--out", out)
+    before, after = open_package(model), open_package(out)
+    assert before.box_calibrations == after.box_calibrations
+    assert {"platt_floor"} == {entry.method for entry in after.calibrations}
+
+
+def test_a_prevalence_that_would_put_exams_below_their_boxes_is_refused(run):
+    arguments = ["--model", run / "run" / "model", "--out", run / "shifted", "--prevalence", "0.01"]
+    result = CliRunner().invoke(app, ["screen", str(run / "films"), *map(str, arguments)])
+    assert 1 == result.exit_code
+    assert "below the boxes" in result.output.replace("\n", " ")
+
+
+def test_centre_points_seen_through_windows_and_mirrors_by_members_that_vote(tmp_path):
+    manifest = write_lesion_films(tmp_path / "films", 36)
+    looks = {"window_px": 64, "boxes": {"mirror": True}, "image_head": True}
+    config = a_detector_config(
+        manifest, model={"head": "centre", "levels": 3, "finest_stride": 4, **looks}
+    )
+    config |= {"ensemble": {"kind": "folds"}, "fit": config["fit"] | {"epochs": 14}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    _medrec("train", tmp_path / "config.yaml", "--out", tmp_path / "run", "--device", "cpu")
+    found = json.loads((tmp_path / "run" / "test" / "evaluation.json").read_text())
+    assert found["labels"]["lesion"]["average_precision"]["0.50"]["value"] > 0.7
+    for prediction in read_journal(tmp_path / "run" / "test"):
+        highest = max((region.probability for region in prediction.regions), default=0.0)
+        assert prediction.findings[0].probability >= highest
