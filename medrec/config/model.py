@@ -137,7 +137,7 @@ class BoxesConfig(Schema):
     """Boxes of a picture, or of a volume."""
     mirror: bool = False
     """Look at the left-right mirror image too, and fuse what both show, in twice the time."""
-    fusion_overlap: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    fusion_overlap: Annotated[float, Field(gt=0, lt=1)] = 0.3
     """Boxes of several looks (windows, mirror images, members) that overlap more are fused."""
 
 

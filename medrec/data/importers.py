@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from medrec.data.attributes_of_patients import read_attributes
+from medrec.data.globbing import glob_below
 from medrec.data.manifest import FIXED, wrong_label
 from medrec.data.mask_truth import MaskRule
 from medrec.data.scans import wrong_name
@@ -20,7 +21,7 @@ from medrec.io.discover import is_regular_file, to_source
 from medrec.io.loading import load_file, load_mask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -73,14 +74,29 @@ def import_masks(
             references += reader.read(image, outline)
         except (ScanError, ValueError, OSError) as error:
             problems.append(f"{to_source(image.relative_to(top))}: {_said_by(error)}")
-    if patient is None and reader.is_one_folder:
-        problems.append(
-            "all pictures lie in one folder, and its name can't be the patient of each: tell "
-            "patients by a pattern of the path"
-        )
+    if patient is None:
+        problems += _unclear_folders(top, [image for image, _ in pairs])
     if problems:
         raise ManifestError(str(root), problems)
     return [replace(row, attributes=attributes.get(row.patient, {})) for row in references]
+
+
+def _unclear_folders(root: Path, images: Sequence[Path]) -> list[str]:
+    """Why the names of the images' folders can't tell patients, if they can't."""
+    folders = sorted({image.parent for image in images})
+    way_out = "tell patients by a pattern of the path"
+    if folders == [root] or (len(folders) == 1 and len(images) > 1):
+        return [
+            f"all images lie in one folder, and its name can't be the patient of each: {way_out}"
+        ]
+    first: dict[str, Path] = {}
+    return [
+        f"{to_source(folder.relative_to(root))}: is called as "
+        f"{to_source(first[folder.name].relative_to(root))}, and folders are taken for patients: "
+        f"{way_out}"
+        for folder in folders
+        if first.setdefault(folder.name, folder) != folder
+    ]
 
 
 def _wrong_options(images: str, rule: MaskRule) -> list[str]:
@@ -93,7 +109,7 @@ def _wrong_options(images: str, rule: MaskRule) -> list[str]:
 
 def _pairs(root: Path, images: str, mask: str) -> list[tuple[Path, Path]]:
     """Each image and where its mask must be; a file that is the mask of another is no image."""
-    found = sorted(path for path in root.glob(images) if path.name != mask and not path.is_dir())
+    found = [path for path in glob_below(root, images) if path.name != mask]
     outlines = {path: _mask_of(path, mask) for path in found}
     masks = {outline for path, outline in outlines.items() if outline != path}
     return [(path, outline) for path, outline in outlines.items() if path not in masks]
@@ -107,17 +123,11 @@ def _mask_of(image: Path, mask: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """Read images with their masks; `pictures` are those that are no volumes."""
+    """Read images with their masks."""
 
     root: Path
     rule: MaskRule
     patient: Callable[[str], str]
-    pictures: list[Path] = field(default_factory=list)
-
-    @property
-    def is_one_folder(self) -> bool:
-        """Whether several pictures, and they alone, lie in one folder."""
-        return len(self.pictures) > 1 and len({path.parent for path in self.pictures}) == 1
 
     def read(self, image: Path, mask: Path) -> list[Reference]:
         """Rows of one image.
@@ -131,8 +141,6 @@ class _Reader:
         volume = load_file(image)
         outlined, geometry = load_mask(mask)
         _check_grid(volume, outlined, geometry)
-        if volume.geometry is None:
-            self.pictures.append(image)
         path = image.relative_to(self.root).as_posix()
         row = Reference(
             path=path,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -80,7 +80,8 @@ def import_bids(root: Path, question: BidsQuestion) -> Imported:
     lacking = [subject for subject in rows if subject not in scans]
     if not question.may_lack:
         problems += [
-            f"{subject}: no {question.suffix} scan; --may-lack leaves such participants out"
+            f"{_TABLE}, line {rows[subject].line}: no {question.suffix} scan; --may-lack leaves "
+            "such participants out"
             for subject in lacking
         ]
     references = [
@@ -135,16 +136,18 @@ def _participants(
     absent = told.absent(table.columns, others=[_PARTICIPANT])
     if absent:
         raise ManifestError(str(path), [*problems, *absent])
-    problems += [
-        f"{_TABLE}, {text}" for text in [*table.uneven, *repeated(table.rows, _PARTICIPANT)]
+    rows = [
+        replace(row, cells={**row.cells, _PARTICIPANT: _subject(row.cells[_PARTICIPANT])})
+        for row in table.rows
     ]
-    named = [row for row in table.rows if row.cells[_PARTICIPANT]]
-    return {_subject(row.cells[_PARTICIPANT]): row for row in named}, told
+    problems += [f"{_TABLE}, {text}" for text in [*table.uneven, *repeated(rows, _PARTICIPANT)]]
+    return {row.cells[_PARTICIPANT]: row for row in rows if row.cells[_PARTICIPANT]}, told
 
 
 def _subject(participant: str) -> str:
     """The specification wants `sub-` before the label; tables without it are common."""
-    return participant if participant.startswith("sub-") else f"sub-{participant}"
+    bare = participant.removeprefix("sub-")
+    return f"sub-{bare}" if bare else ""
 
 
 def _references(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from medrec.data.rows_of_scans import rows_of_scans
 from medrec.data.scans import find_scans
 from medrec.domain.reference import Reference, Split
 from medrec.errors import ManifestError
+from medrec.io.digest import file_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -63,7 +64,7 @@ def import_folders(root: Path, *, meaning: FolderMeaning, patient: PatientOfScan
     problems += [f"split folder {name}: holds no scan" for name in meaning.splits
                  if name not in placer.seen]  # fmt: skip
     rows = rows_of_scans(found.scans, loose=placer.class_folders(classes), problems=problems)
-    rows, copies = _without_copies(rows, placer, problems)
+    rows, copies = _without_copies(rows, placer, patient, problems)
     unknown: list[Problem] = []
     references = [
         reference
@@ -126,24 +127,42 @@ class _Placer:
 
 
 def _without_copies(
-    rows: Sequence[ScanRow], placer: _Placer, problems: list[str]
+    rows: Sequence[ScanRow], placer: _Placer, patient: PatientOfScan, problems: list[str]
 ) -> tuple[list[ScanRow], int]:
     """Rows without files that an earlier one is a copy of, and how many those are.
 
-    Copies in two classes, or two splits, contradict each other: they are noted in `problems`.
+    Copies in two classes, two splits or of two patients contradict each other: they are noted in
+    `problems`. Images that share a UID alone are no copies.
     """
-    first: dict[tuple[str, int], ScanRow] = {}
+    first: dict[tuple[str, str], ScanRow] = {}
+    twins = Counter(_identity(row) for row in rows)
     kept = []
     for row in rows:
-        header = row.scan.header
-        size = header.stamp[0] if header.stamp else 0
-        same = first.setdefault((header.sop_uid or header.identity, size), row)
+        identity = _identity(row)
+        content = file_digest(row.scan.header.path) if twins[identity] > 1 else ""
+        same = first.setdefault((identity, content), row)
         if same is row:
             kept.append(row)
-        elif placer.place(same.scan.source) != placer.place(row.scan.source):
+            continue
+        if placer.place(same.scan.source) != placer.place(row.scan.source):
             problems.append(f"{row.path}: the same scan as {same.path}, which lies elsewhere: "
                             "keep the one that is right")  # fmt: skip
+        elif _patient_of(same, patient) != _patient_of(row, patient):
+            problems.append(f"{row.path}: the same scan as {same.path}, which is of another "
+                            "patient: keep the one that is right")  # fmt: skip
     return kept, len(rows) - len(kept)
+
+
+def _identity(row: ScanRow) -> str:
+    header = row.scan.header
+    return header.sop_uid or header.identity
+
+
+def _patient_of(row: ScanRow, patient: PatientOfScan) -> str | None:
+    try:
+        return patient(row.scan)
+    except ValueError:  # said where the row is read
+        return None
 
 
 def _to_reference(

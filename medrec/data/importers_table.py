@@ -133,7 +133,7 @@ class _LineReader:
             self.problems.append(f"{where}: {wrong}")
         elif not _exists(self.root, path):
             self.problems.append(f"{where}: {path!r} is not below the archive's folder")
-        return path
+        return PurePosixPath(path).as_posix() if path else path  # ./a and a are one file
 
     def _split(self, row: Row) -> Split | None:
         value = row.cells[self.mapping.split].casefold() if self.mapping.split else ""

@@ -77,7 +77,7 @@ def _names(root: Path) -> dict[int, str]:
         for name in ("data.yaml", "dataset.yaml"):
             if (root / name).is_file():
                 return _of_yaml(yaml.safe_load((root / name).read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, TypeError) as error:
         problem = "the names of classes can't be read: wanted `names` in data.yaml, or classes.txt"
         raise ManifestError(str(root), [problem]) from error
     problem = "nothing names the classes: wanted data.yaml with `names`, or classes.txt, beside"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from medrec.data.table import read_table
@@ -77,6 +77,26 @@ def write_manifest(path: Path, references: Iterable[Reference]) -> None:
     used = [name for name in OPTIONAL if any(row[name] is not None for row in cells)]
     columns = (*REQUIRED, *used, *labels, *attributes)
     write_rows(path, columns, [{name: row.get(name) for name in columns} for row in cells])
+
+
+def spell_out(references: Sequence[Reference]) -> list[Reference]:
+    """Write yes and no for attributes of 1 and 0, which would be read back as labels."""
+    values: dict[str, set[str]] = {}
+    for row in references:
+        for name, value in row.attributes.items():
+            values.setdefault(name, set()).add(value)
+    coded = {name for name, found in values.items() if found <= set(_TRUTHS)}
+    words = {"1": "yes", "0": "no"}
+    return [
+        replace(
+            row,
+            attributes={
+                name: words.get(value, value) if name in coded else value
+                for name, value in row.attributes.items()
+            },
+        )
+        for row in references
+    ]
 
 
 @dataclass(frozen=True, slots=True)

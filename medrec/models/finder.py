@@ -54,7 +54,7 @@ class Finder:
     rules: BoxRules = field(default_factory=BoxRules)
     windows: Windows | None = None
     mirrors: tuple[int, ...] = ()
-    fusion_overlap: float = 0.5
+    fusion_overlap: float = 0.3
 
     def __call__(self, detectors: Sequence[Detector], images: torch.Tensor) -> list[Found]:
         """Look at images (B, 1, H, W) or (B, 1, D, H, W) float32 with every detector.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from medrec.data.manifest import write_manifest
+from medrec.data.manifest import spell_out, write_manifest
 from medrec.data.patients import PatientOfPath, patient_of_path, search_of
 from medrec.domain.reference import Reference
 from medrec.errors import OutputError, UsageError
@@ -19,7 +19,12 @@ def check_free(out: str | Path) -> Path:
         OutputError: Something does.
     """
     out = Path(out)
-    if out.exists():
+    try:
+        is_taken = out.exists()
+    except OSError as error:
+        message = f"--out {out}: can't be looked at ({error.strerror}): name another place"
+        raise OutputError(message) from error
+    if is_taken:
         message = f"--out {out} exists: name another file, or remove it"
         raise OutputError(message)
     return out
@@ -41,7 +46,7 @@ def write_imported(
     """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_manifest(out, relocate(references, root=root, folder=out.parent))
+        write_manifest(out, spell_out(relocate(references, root=root, folder=out.parent)))
     except OSError as error:
         message = f"--out {out}: can't be written ({error.strerror}): name another place"
         raise OutputError(message) from error

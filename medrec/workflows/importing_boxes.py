@@ -8,6 +8,7 @@ from pathlib import Path
 
 from medrec.data.boxes import boxes_of_rows, write_boxes
 from medrec.data.boxes_of_masks import BoxesPer, boxes_of_masks
+from medrec.data.globbing import glob_below
 from medrec.data.importers import import_masks as read_masks
 from medrec.data.importers_boxes import BoxColumns
 from medrec.data.importers_boxes import import_boxes as read_boxes_table
@@ -128,8 +129,8 @@ def import_boxes(  # noqa: PLR0913 (each is an option)
     """
     source, out = Path(source), check_free(out)
     start = Path(root) if root else source.parent
-    further = [path.relative_to(start).as_posix() for path in sorted(start.glob(images or ""))
-               if path.is_file()] if images else []  # fmt: skip
+    found_too = glob_below(start, images) if images else []
+    further = [path.relative_to(start).as_posix() for path in found_too]
     is_told = columns.patient is not None
     tell = None if is_told and patient is None else _patient(patient, start)
     found = read_boxes_table(source, columns, root=start, patient=tell, further=further)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +13,9 @@ from medrec.config.evaluation import EvaluateConfig
 from medrec.config.model import classes_of, is_detector, pooling_of
 from medrec.config.screening import ScreenConfig
 from medrec.config.training import TrainConfig
+from medrec.data.detection import TYPE
 from medrec.domain.finding import CasePrediction, Label
-from medrec.domain.reference import Reference
+from medrec.domain.reference import LabelledBox, Reference
 from medrec.evaluation.discrimination import auroc_rounds
 from medrec.evaluation.evaluate import evaluate_predictions
 from medrec.evaluation.froc import RATES
@@ -97,13 +98,15 @@ def _truth(config: TrainConfig, references: Sequence[Reference], root: Path) -> 
     """The boxes of rows by the model's labels, where a boxes file names their classes."""
     classes = classes_of(config.model, config.labels)
     found = truth_of_boxes(references, root=root)
-    return {
-        row: tuple(
-            replace(box, label=Label(classes[box.label])) if box.label in classes else box
-            for box in boxes
-        )
-        for row, boxes in found.items()
-    }
+    return {row: tuple(_as_label(box, classes) for box in boxes) for row, boxes in found.items()}
+
+
+def _as_label(box: LabelledBox, classes: Mapping[str, str]) -> LabelledBox:
+    """A box under its class's label; the class is told as in training, by type and then label."""
+    for name in (box.attributes.get(TYPE, ""), str(box.label)):
+        if name in classes:
+            return replace(box, label=Label(classes[name]))
+    return box
 
 
 def _levels(found: LabelResult) -> Iterator[tuple[str, LevelResult | None]]:

@@ -11,7 +11,7 @@ from medrec.data.importers import import_masks
 from medrec.data.mask_truth import MaskRule
 from medrec.data.patients import patient_of_path
 from medrec.domain.geometry import Geometry
-from medrec.errors import ManifestError
+from medrec.errors import ManifestError, UsageError
 
 AFFINE = np.diag([1.0, 1.0, 4.0, 1.0])
 
@@ -160,7 +160,7 @@ def test_pictures_of_one_folder_need_a_pattern_for_their_patients(tmp_path):
     add_picture(tmp_path, "P1")
     add_picture(tmp_path, "P2")
 
-    with pytest.raises(ManifestError, match="all pictures lie in one folder"):
+    with pytest.raises(ManifestError, match="all images lie in one folder"):
         read_pictures(tmp_path, patient=None)
 
 
@@ -226,3 +226,26 @@ def test_a_relative_folder_starts_where_the_user_stands_now(tmp_path, monkeypatc
         monkeypatch.chdir(tmp_path / name)  # the decoder, once started, stays in the first
 
         assert {f"{name}/flair.nii.gz"} == {row.path for row in read(Path("archive"))}
+
+
+def test_folders_of_one_name_are_not_taken_for_one_patient(tmp_path):
+    for name in ("A/visit1", "B/visit1"):
+        add_patient(tmp_path, name)
+
+    with pytest.raises(ManifestError, match="B/visit1: is called as A/visit1"):
+        import_masks(tmp_path, images="*/*/flair.nii.gz", mask="mask.nii.gz")
+
+
+def test_images_of_one_folder_need_a_pattern_for_patients(tmp_path):
+    for name in ("a", "b"):
+        add_patient(tmp_path, name)
+        (tmp_path / name / "flair.nii.gz").rename(tmp_path / f"{name}.nii.gz")
+        (tmp_path / name / "mask.nii.gz").rename(tmp_path / f"{name}_seg.nii.gz")
+
+    with pytest.raises(ManifestError, match="all images lie in one folder"):
+        import_masks(tmp_path, images="*.nii.gz", mask="{stem}_seg.nii.gz")
+
+
+def test_a_pattern_that_is_none_is_told(tmp_path):
+    with pytest.raises(UsageError, match="wanted a glob"):
+        import_masks(tmp_path, images="**.nii.gz", mask="mask.nii.gz")

@@ -97,10 +97,16 @@ def test_all_that_is_wrong_with_participants_and_files_is_listed_at_once(tmp_pat
             "sub-01/anat/sub-01_run-2_T1w.nii.gz",
             "sub-01/anat/sub-07_T1w.nii.gz",
             "sub-02/anat/sub-02_T1w.nii.gz",
-            "sub-03",
+            "participants.tsv, line 5",
             "sub-04",
         ]
     ) == sorted(starts)
+
+
+def test_one_participant_written_in_two_ways_is_one(tmp_path):
+    root = dataset(tmp_path, "sub-01\tglioma\t40", "01\tcontrol\t40", subjects=("01",))
+
+    assert any("line 3, column participant_id: the same one" in one for one in refused(root))
 
 
 def test_participants_without_a_scan_are_left_out_and_counted_if_allowed(tmp_path):

@@ -306,12 +306,20 @@ def test_a_nifti_file_is_a_row(tmp_path):
 
 
 def test_a_copy_within_a_class_is_left_out(archive):
-    picture(archive / "glioma/P5_copy.png", 1)
+    picture(archive / "glioma/P1_copy.png", 1)
 
     imported = read(archive)
 
     assert 4 == len(imported.references)
     assert any("as copies of other scans of their class: 1" in note for note in imported.notes)
+
+
+def test_a_scan_under_two_patients_is_refused(archive):
+    picture(archive / "glioma/P5_copy.png", 1)
+
+    (problem,) = refused(archive)
+
+    assert "the same scan as glioma/P1_a.png, which is of another patient" in problem
 
 
 def test_a_scan_that_lies_in_two_classes_is_refused(archive):

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from medrec.data.manifest import read_manifest, write_manifest
+from medrec.data.manifest import read_manifest, spell_out, write_manifest
 from medrec.domain.reference import Reference, Split
 from medrec.errors import ManifestError
 
@@ -147,3 +147,14 @@ def test_tables_and_pooling_need_no_torch(module):
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
 
     assert 0 == subprocess.run([sys.executable, "-c", code], check=False).returncode
+
+
+def test_attributes_of_ones_and_zeros_are_spelled_out_and_others_stay():
+    rows = [
+        Reference("x.png", "P", labels={}, attributes={"sex": sex, "age": age})
+        for sex, age in (("1", "40"), ("0", "1"))
+    ]
+
+    assert [{"sex": "yes", "age": "40"}, {"sex": "no", "age": "1"}] == [
+        row.attributes for row in spell_out(rows)
+    ]
