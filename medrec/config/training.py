@@ -117,6 +117,9 @@ class FitConfig(Schema):
     keep: Literal["best", "last"] | None = None
     """Whose weights count where there is a tune split: those of the epoch with the lowest watched
     log-loss, or of the last, which few tune patients can't mislead. None: the best."""
+    tune: Literal["watch", "learn"] | None = None
+    """What a tune split is for: `watch`, the epoch is chosen on it; `learn`, it trains too and the
+    last weights count, once candidates were compared on it. None: watch."""
     logger: Literal["tensorboard", "mlflow", "none"] | None = None
     """Where losses are logged beside history.json: `logs` in each network's folder. None:
     TensorBoard's files where it is installed, else nothing. `mlflow`: a SQLite file for MLflow."""
@@ -130,6 +133,18 @@ class FitConfig(Schema):
     strategy: Literal["auto", "ddp", "fsdp"] | None = None
     """How several devices share a fit: `ddp`, each holds the whole network; `fsdp`, each GPU holds
     a part of weights, gradients and moments, for networks too large for one. None or auto: ddp."""
+
+    @property
+    def chooses_epoch(self) -> bool:
+        """The best epoch counts where there is a tune split, and not the last."""
+        return self.keep != "last" and self.tune != "learn"
+
+    @model_validator(mode="after")
+    def _who_learns_chooses_nothing(self) -> FitConfig:
+        if self.tune == "learn" and (self.early_stop or self.keep == "best"):
+            message = "fit.tune: patients who learn can choose no epoch; leave early_stop and keep out"
+            raise ValueError(message)
+        return self
 
 
 class CardConfig(Schema):

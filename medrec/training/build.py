@@ -33,11 +33,14 @@ if TYPE_CHECKING:
     from medrec.models.exclusive import Columns
 
 
+_NOT_OF_ONE_FIT = {"optimiser", "unfreeze", "early_stop", "keep", "tune", "logger"}
+
+
 def build_settings(config: FitConfig | PretrainFitConfig, *, seed: int) -> FitSettings:
     """Flatten the schedule and the optimiser."""
     return FitSettings(
         seed=seed,
-        **config.model_dump(exclude={"optimiser", "unfreeze", "early_stop", "keep", "logger"}),
+        **config.model_dump(exclude=_NOT_OF_ONE_FIT),
         **config.optimiser.model_dump(),
         **(_stages(config) if isinstance(config, FitConfig) else {}),
     )

@@ -77,8 +77,9 @@ class Fitter:
 
         Few patients: cross-fitting, nothing is chosen by the fold that is held out, and the final
         network is fitted on all that is not test with the same fixed schedule. Many: fitted on
-        `train`, the best epoch chosen on `tune`, judged on `calibrate`. An ensemble takes the place
-        of the network: see medrec.config.ensemble.
+        `train`, the best epoch chosen on `tune`, judged on `calibrate`; or on both for a fixed time
+        where `fit.tune` says so. An ensemble takes the place of the network: see
+        medrec.config.ensemble.
         """
         self._forecast()
         match self.plan.mode:
@@ -135,6 +136,8 @@ class Fitter:
     def _held_out(self) -> nn.Module:
         """The network, or the ensemble, of many patients: epochs chosen by who didn't train it."""
         if not isinstance(self.config.ensemble, FoldsEnsemble):
+            if self.config.fit.tune == "learn":
+                return self._fit_final(self._rows(Split.TRAIN, Split.TUNE))
             return self._fit_final(self._rows(Split.TRAIN), self._rows(Split.TUNE))
         rows = self._rows(Split.TRAIN, Split.TUNE)
         fold_of = self._deal(rows)
@@ -231,7 +234,7 @@ class Fitter:
         return FitData(
             train=self.slices.subset(rows),
             watched=self._watched(watched) if watched else None,
-            choose_best=self.plan.mode == "held_out" and config.fit.keep != "last",
+            choose_best=self.plan.mode == "held_out" and config.fit.chooses_epoch,
             augment=build_any_augmenter(
                 config.augment, config.preprocess, config.model, without=batched
             ),

@@ -39,6 +39,8 @@ def plan_work(
         networks, learned, watched = parts + finals, (parts - 1 + finals) * train, train
     elif isinstance(ensemble, FoldsEnsemble):
         networks, learned, watched = folds, (folds - 1) * (train + tune), train + tune
+    elif config.fit.tune == "learn":
+        networks, learned, watched = 1, train + tune, 0
     else:
         networks, learned, watched = 1, train, tune
     return FitWork(networks * members, learned * members, watched * members)

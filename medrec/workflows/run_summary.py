@@ -77,7 +77,7 @@ def write_run_summary(out: Path, config: TrainConfig, trained: Trained) -> None:
         summary=config.card.summary,
         labels=tuple(config.labels),
         rows_are=rows_are(config),
-        splits=_count_splits(trained.slices, trained.plan),
+        splits=_count_splits(trained.slices, trained.plan, config),
         curves=picture,
         figures=figures,
         notes=trained.test.notes,
@@ -128,16 +128,26 @@ def _read_curve(path: Path, network: str) -> LearningCurve:
     )
 
 
-def _count_splits(slices: SliceDataset | VolumeDataset, plan: SplitPlan) -> tuple[SplitCount, ...]:
+def _use(split: Split, plan: SplitPlan, config: TrainConfig) -> str:
+    """What the patients of a split were for."""
+    if split is Split.TRAIN and plan.mode == "cross_fit":
+        return _CROSS_FIT_USE
+    if split is Split.TUNE and not config.fit.chooses_epoch:
+        return _USES[Split.TRAIN] if config.fit.tune == "learn" else "watched, nothing chosen"
+    return _USES[split]
+
+
+def _count_splits(
+    slices: SliceDataset | VolumeDataset, plan: SplitPlan, config: TrainConfig
+) -> tuple[SplitCount, ...]:
     """Patients and prepared rows of each split that has any."""
     counts = []
     for split in Split:
         rows = [row for row in slices.references if plan.place_of(row).split is split]
         positive = [[row for row in rows if row.labels.get(label)] for label in slices.labels]
-        is_crossed = split is Split.TRAIN and plan.mode == "cross_fit"
         count = SplitCount(
             split=str(split),
-            use=_CROSS_FIT_USE if is_crossed else _USES[split],
+            use=_use(split, plan, config),
             patients=len({row.patient for row in rows}),
             rows=len(rows),
             positives=tuple((len({row.patient for row in some}), len(some)) for some in positive),

@@ -39,3 +39,17 @@ def test_the_epoch_that_was_asked_for_ships(tmp_path, keep, kept):
     expected = weights_of(tmp_path / f"run/final/{kept}.ckpt")
     assert all(torch.equal(value, expected[name].half().to(value.dtype))
                for name, value in shipped.items() if value.is_floating_point())  # fmt: skip
+
+
+def test_tune_patients_who_learn_are_in_the_network_and_in_no_choice(tmp_path):
+    manifest = write_films(tmp_path, FILMS, splits=SPLITS)
+    fit = {**a_config(manifest)["fit"], "tune": "learn"}
+    config = write_config(tmp_path, manifest, fit=fit, audit={"allow": ["near_duplicates"]})
+    said = []
+
+    train(config, out=tmp_path / "run", device="cpu", say=said.append)
+
+    learning = FILMS[0::4] + FILMS[1::4]  # of four, one trains and one tunes
+    assert f"final: fitting on {len(learning)} slices" in said
+    assert not (tmp_path / "run/final/best.ckpt").exists()
+    assert (tmp_path / "run/summary.html").read_text().count(">weights</td>") == 2
