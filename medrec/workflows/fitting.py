@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from medrec.calibration.boxes import PictureBoxes
+    from medrec.config.model import NetworkConfig
     from medrec.domain.geometry import FloatArray
     from medrec.models.exclusive import Columns
     from medrec.training.modules import EpochRecord
@@ -136,9 +137,7 @@ class Fitter:
     def _held_out(self) -> nn.Module:
         """The network, or the ensemble, of many patients: epochs chosen by who didn't train it."""
         if not isinstance(self.config.ensemble, FoldsEnsemble):
-            if self.config.fit.tune == "learn":
-                return self._fit_final(self._rows(Split.TRAIN, Split.TUNE))
-            return self._fit_final(self._rows(Split.TRAIN), self._rows(Split.TUNE))
+            return self._fit_final(*self._learn_and_watch())
         rows = self._rows(Split.TRAIN, Split.TUNE)
         fold_of = self._deal(rows)
         return self._join(
@@ -152,6 +151,11 @@ class Fitter:
             )
             for fold in sorted(set(fold_of.values()))
         )
+
+    def _learn_and_watch(self) -> tuple[list[int], list[int] | None]:
+        if self.config.fit.tune == "learn":
+            return self._rows(Split.TRAIN, Split.TUNE), None
+        return self._rows(Split.TRAIN), self._rows(Split.TUNE)
 
     def _deal(self, rows: Sequence[int]) -> dict[int, int]:
         """The fold of each row, by patient."""
@@ -182,12 +186,8 @@ class Fitter:
             for member in range(self.config.ensemble.members)
         )
 
-    @property
-    def _exclusive(self) -> Columns:
-        return columns_of(self.config.labels, self.config.exclusive)
-
     def _join(self, networks: Iterable[nn.Module]) -> Ensemble:
-        return Ensemble(networks, exclusive=self._exclusive)
+        return Ensemble(networks, exclusive=_exclusive(self.config))
 
     def _ship(self, network: nn.Module) -> None:
         if not self.ranks.is_main:
@@ -225,7 +225,7 @@ class Fitter:
             label_of=label_columns(self.config.model, self.config.labels),
             size_px=self.config.preprocess.size_px,
             seed=seed,
-            exclusive=self._exclusive,
+            exclusive=_exclusive(self.config),
         )
 
     def _learned(self, rows: list[int], watched: list[int] | None = None) -> FitData:
@@ -233,13 +233,13 @@ class Fitter:
         batched = BATCHED if config.fit.augment_on == "device" else ()
         return FitData(
             train=self.slices.subset(rows),
-            watched=self._watched(watched) if watched else None,
+            watched=_to_watch(self.slices.subset(watched), config.model) if watched else None,
             choose_best=self.plan.mode == "held_out" and config.fit.chooses_epoch,
             augment=build_any_augmenter(
                 config.augment, config.preprocess, config.model, without=batched
             ),
             augment_batch=build_batch_augmenter(config.augment, size_px=size_px),
-            exclusive=self._exclusive,
+            exclusive=_exclusive(self.config),
             detection=build_detection(config.model),
         )
 
@@ -253,16 +253,22 @@ class Fitter:
             return self._scored(rows, predict_volumes(network, chosen, device=self.device))
         return self._scored(rows, predict_logits(network, chosen, device=self.device))
 
-    def _watched(self, rows: list[int]) -> SliceDataset | VolumeDataset:
-        chosen, model = self.slices.subset(rows), self.config.model
-        if isinstance(chosen, VolumeDataset) and isinstance(model, SlicesConfig):
-            return chosen.evenly(model.slices)
-        return chosen
-
     def _scored(self, rows: Sequence[int], logits: FloatArray) -> ScoredSlices:
         references = tuple(self.slices.references[n] for n in rows)
         groups = to_groups(self.config.exclusive)
         return ScoredSlices(references, logits, self.slices.labels, groups)
+
+
+def _to_watch(
+    chosen: SliceDataset | VolumeDataset, model: NetworkConfig
+) -> SliceDataset | VolumeDataset:
+    if isinstance(chosen, VolumeDataset) and isinstance(model, SlicesConfig):
+        return chosen.evenly(model.slices)
+    return chosen
+
+
+def _exclusive(config: TrainConfig) -> Columns:
+    return columns_of(config.labels, config.exclusive)
 
 
 def _write_logits(out: Path, scored: ScoredSlices) -> None:
