@@ -47,7 +47,7 @@ def test_boxes_of_a_film_lie_in_its_picture(tmp_path):
     _boxes_file(tmp_path, [("a.png", 10, 20, 30, 28, "meningioma")])
     laid = _laid(tmp_path, [_row("a.png")])
     assert [[[10, 5, 14, 15, 1]]] == laid.objects.tolist()
-    assert [[4, 10]] == laid.sides().tolist()
+    assert [[4, 10]] == laid.sides([0]).tolist()
 
 
 def test_a_box_tells_the_label_of_which_the_manifest_says_nothing(tmp_path):
