@@ -53,9 +53,9 @@ _LOGITS = "logits.csv"
 class _Part:
     """What one network learns from and is watched on, its folder, and what makes its seed.
 
-    A detector whose anchors the config doesn't name has those of the boxes of the training split,
-    which its package holds. One that is thrown away when it has judged the fold held out may have
-    its own (`has_own_anchors`), of the rows it learns from: the fold's boxes then had no part in it.
+    Anchors that the config doesn't name are those of the boxes of the training split, which the
+    package holds. A detector that is thrown away when it has judged a fold may have its own
+    (`has_own_anchors`), of the rows it learns from: the fold's boxes then had no part in it.
     """
 
     name: str

@@ -7,7 +7,6 @@ import torch
 from factories import a_reference
 from lesion_factory import a_detector_config
 
-import medrec.workflows.fitting as fitting
 from medrec.config.base import validate
 from medrec.config.training import TrainConfig
 from medrec.data.detection import DetectionSlices
@@ -17,6 +16,7 @@ from medrec.domain.reference import Split
 from medrec.errors import DataSplitError
 from medrec.training.estimate import FitCost
 from medrec.training.fit import FitResult
+from medrec.workflows import fitting
 from medrec.workflows.anchoring import with_anchors
 from medrec.workflows.fitting import Fitter
 
@@ -34,9 +34,8 @@ def _config(**changes):
 def _slices(sides=_SIDES):
     rows = tuple(a_reference(path=f"{n}", patient=f"P{n}", labels={LESION: True}) for n in range(4))
     objects = torch.tensor([[[2.0, 2.0, 2 + side, 2 + side, 0.0]] for side in sides])
-    return DetectionSlices(
-        torch.rand(4, 1, 64, 64), torch.ones(4, 1), rows, (LESION,), 0, None, objects
-    )
+    pictures, targets = torch.rand(4, 1, 64, 64), torch.ones(4, 1)
+    return DetectionSlices(pictures, targets, rows, (LESION,), objects=objects)
 
 
 @pytest.fixture
