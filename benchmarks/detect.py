@@ -15,13 +15,9 @@ import time
 from statistics import median
 from typing import TYPE_CHECKING
 
-import timm
 import torch
 from monai.data.box_utils import non_max_suppression
-from torch import nn
-from torchvision.models.detection import RetinaNet
-from torchvision.models.detection.anchor_utils import AnchorGenerator
-from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelP6P7
+from torchvision_retinanet import BACKBONE, make_peer
 
 from medrec.models.boxes import suppress
 from medrec.models.classifiers import TimmClassifier
@@ -33,37 +29,8 @@ from medrec.training.detection import DetectionLoss
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-BACKBONE = "tf_efficientnet_lite0"
 ROUNDS = 5
 BOXES = 3000
-
-
-class PeerBackbone(nn.Module):
-    """timm's stages of strides 8 to 32 under torchvision's pyramid."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.out_channels = 128
-        self.body = timm.create_model(
-            BACKBONE, pretrained=False, features_only=True, out_indices=(2, 3, 4), in_chans=3
-        )
-        self.pyramid = FeaturePyramidNetwork(
-            self.body.feature_info.channels(), 128, LastLevelP6P7(128, 128)
-        )
-
-    def forward(self, images: torch.Tensor) -> dict[int, torch.Tensor]:
-        """Levels of strides 8 to 128."""
-        levels: dict[int, torch.Tensor] = self.pyramid(dict(enumerate(self.body(images))))
-        return levels
-
-
-def peer(size: int) -> RetinaNet:
-    """Torchvision's RetinaNet of one class."""
-    sides = tuple((8 * 2**n * 4,) for n in range(5))
-    anchors = AnchorGenerator(sides, ((0.5, 1.0, 2.0),) * 5)
-    return RetinaNet(PeerBackbone(), 2, anchor_generator=anchors, min_size=size, max_size=size).to(
-        memory_format=torch.channels_last
-    )
 
 
 def own() -> Detector:
@@ -100,7 +67,7 @@ def time_networks(size: int, batch: int) -> None:
     images = torch.rand(batch, 1, size, size)
     box = torch.tensor([size * 0.3, size * 0.3, size * 0.5, size * 0.6])
     objects = torch.cat([box, torch.zeros(1)]).expand(batch, 1, 5)
-    mine, theirs, loss = own(), peer(size), DetectionLoss()
+    mine, theirs, loss = own(), make_peer(size), DetectionLoss()
     targets = [{"boxes": box[None], "labels": torch.ones(1, dtype=torch.long)}] * batch
     colour = [image.expand(3, -1, -1) for image in images]
 
