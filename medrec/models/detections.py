@@ -56,7 +56,7 @@ class Detections:
     def highest(self, most: int) -> Detections:
         """The first `most`, and the first of each label that has none among them."""
         kept = torch.arange(len(self), device=self.labels.device) < most
-        for label in self.labels.unique().tolist():
+        for label in set(self.labels.tolist()):
             kept[(self.labels == label).nonzero()[0]] = True
         return self.pick(kept)
 

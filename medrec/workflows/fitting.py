@@ -248,7 +248,11 @@ class Fitter:
             watched=self._watched(watched) if watched else None,
             choose_best=self.plan.mode == "held_out" and config.fit.chooses_epoch,
             augment=build_any_augmenter(
-                config.augment, config.preprocess, config.model, without=batched
+                config.augment,
+                config.preprocess,
+                config.model,
+                without=batched,
+                label_of=label_columns(config.model, config.labels),
             ),
             augment_batch=build_batch_augmenter(config.augment, size_px=size_px),
             exclusive=self._exclusive,
