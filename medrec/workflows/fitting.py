@@ -32,6 +32,7 @@ from medrec.training.estimate import measure_fit
 from medrec.training.fit import FitData, fit_network
 from medrec.training.predict import predict_logits, predict_volumes
 from medrec.training.ranks import Ranks
+from medrec.workflows.anchoring import with_anchors
 from medrec.workflows.box_levels import find_boxes
 from medrec.workflows.forecast import plan_work, say_forecast
 from medrec.workflows.scored import ScoredSlices, to_groups
@@ -51,12 +52,18 @@ _LOGITS = "logits.csv"
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What one network learns from and is watched on, its folder, and what makes its seed."""
+    """What one network learns from and is watched on, its folder, and what makes its seed.
+
+    Anchors that the config doesn't name are those of the boxes of the training split, which the
+    package holds. A detector that is thrown away when it has judged a fold may have its own
+    (`has_own_anchors`), of the rows it learns from: the fold's boxes then had no part in it.
+    """
 
     name: str
     rows: list[int]
     watched: list[int] | None
     number: int
+    has_own_anchors: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +111,9 @@ class Fitter:
         if not data.train.known_rows():
             return  # the first fit says so
         settings = build_settings(self.config.fit, seed=self.config.seed)
-        cost = measure_fit(self._build(settings.seed), data, settings, device=self.device)
+        cost = measure_fit(
+            self._build(settings.seed, rows[Split.TRAIN]), data, settings, device=self.device
+        )
         counts = {split: len(some) for split, some in rows.items()}
         work = plan_work(self.config, self.plan, counts, folds=_fold_count(self.config))
         said = say_forecast(cost, work, self.config, self.plan, out=self.out, device=self.device)
@@ -126,7 +135,8 @@ class Fitter:
         for fold in self.plan.folds:
             held_out = [n for n in rows if fold_of[n] == fold]
             learned = [n for n in rows if fold_of[n] != fold]
-            part = _Part(f"folds/{fold}", learned, held_out, number=fold)
+            is_shipped = isinstance(self.config.ensemble, FoldsEnsemble)
+            part = _Part(f"folds/{fold}", learned, held_out, fold, has_own_anchors=not is_shipped)
             networks.append(self._fit_seeds(part))
             judged = self._judge(networks[-1], held_out)
             logits[held_out] = judged.logits
@@ -200,7 +210,8 @@ class Fitter:
         """Fit one network, or take it up where an earlier run left it; weights come out halved."""
         config, folder = self.config, self.out / part.name
         seed = config.seed * 1000 + part.number
-        network = self._build(seed)
+        boxed = part.rows if part.has_own_anchors else self._rows(Split.TRAIN)
+        network = self._build(seed, boxed)
         self.say(f"{part.name}: fitting on {len(part.rows)} {rows_are(config)}")
         result = fit_network(
             network,
@@ -218,9 +229,10 @@ class Fitter:
         result.network.load_state_dict(round_to_half(result.network.state_dict()))
         return result.network
 
-    def _build(self, seed: int) -> nn.Module:
+    def _build(self, seed: int, boxed: Sequence[int]) -> nn.Module:
+        """A network with first weights; a detector's anchors are for the boxes of some rows."""
         return build_network(
-            self.config.model,
+            with_anchors(self.config, self.slices, boxed).model,
             label_count=len(self.config.labels),
             label_of=label_columns(self.config.model, self.config.labels),
             size_px=self.config.preprocess.size_px,
@@ -236,7 +248,11 @@ class Fitter:
             watched=_to_watch(self.slices.subset(watched), config.model) if watched else None,
             choose_best=self.plan.mode == "held_out" and config.fit.chooses_epoch,
             augment=build_any_augmenter(
-                config.augment, config.preprocess, config.model, without=batched
+                config.augment,
+                config.preprocess,
+                config.model,
+                without=batched,
+                label_of=label_columns(config.model, config.labels),
             ),
             augment_batch=build_batch_augmenter(config.augment, size_px=size_px),
             exclusive=_exclusive(self.config),

@@ -112,7 +112,7 @@ def train(
     say(f"{_count(slices)}, {len(plan.assignment)} patients")
     meet(run.device)  # processes that take part wait for what was prepared
     with stages("fit"):
-        scored = Fitter(settled, slices, plan, out, run.device, resume=resume, say=say).fit()
+        scored = Fitter(asked, slices, plan, out, run.device, resume=resume, say=say).fit()
     with stages("calibrate"):
         fitted, pooling = run.calibrate(scored, references)
     manifest = to_manifest(
@@ -199,7 +199,6 @@ def lead_or_take_part(
     references, root, plan = _read_data(asked, path, out)
     run = _Run(asked, root, out, where, _cache_folder(asked, path.parent, out), _silent)
     slices = run.read(references)
-    asked = with_anchors(asked, slices, plan)
     Fitter(asked, slices, plan, out, where, resume, _silent, ranks).fit()
     return None
 
@@ -228,7 +227,8 @@ class _Run:
             for row in relocate(references, root=self.root, folder=self.out)
         ]
         write_manifest(self.out / "manifest.csv", placed)
-        return slices, with_anchors(self.config, slices, plan)
+        learning = plan.rows_of(slices.references, Split.TRAIN)
+        return slices, with_anchors(self.config, slices, learning)
 
     def read(self, references: Sequence[Reference]) -> Prepared:
         """Prepare what isn't in the cache yet."""

@@ -5,9 +5,10 @@ import torch
 from torchvision.ops import generalized_box_iou
 
 from medrec.models.classifiers import TimmClassifier
+from medrec.models.detections import DetectorOutput
 from medrec.models.detectors import Detector
 from medrec.models.pyramids import TimmPyramid, VolumePyramid
-from medrec.training.detection import DetectionLoss, giou
+from medrec.training.detection import DetectionLoss, _match, giou
 
 KINDS = [("atss", "focal"), ("atss", "hard_negative"), ("centre", "focal")]
 _NAN = float("nan")
@@ -93,6 +94,27 @@ def test_a_lesion_far_smaller_than_any_anchor_still_has_a_place(matching):
     loss = DetectionLoss(matching)
     apart = loss(output, tiny, torch.ones(1, 1)) - loss(output, empty, torch.ones(1, 1))
     assert apart.item() > 1  # its box, whose generalised IoU is low, is in the sum
+
+
+def _owners(matching: str, anchors: list[list[float]], objects: torch.Tensor) -> list[int]:
+    """The class of each place, where every object has a class of its own."""
+    places, count = torch.tensor(anchors), len(anchors)
+    logits = torch.zeros(1, count, len(objects))
+    output = DetectorOutput(logits[:, 0], logits, places[None], places, (count,))
+    return _match(matching, output, objects).classes.tolist()
+
+
+@pytest.mark.parametrize("matching", ["atss", "centre"])
+def test_a_lesion_never_takes_the_only_place_of_another(matching):
+    # All three are likest the first anchor, and ATSS calls none of the anchors positive.
+    anchors = [[0.0, 0, 8, 8], [0.0, 8, 8, 16], [8.0, 8, 16, 16]]
+    objects = torch.tensor([[5.5, 5, 6, 6, 0], [5.2, 5, 6, 6, 1], [5.0, 5, 6, 6, 2]])
+    assert [0, 1, 2] == sorted(_owners(matching, anchors, objects))
+
+
+def test_a_lesion_that_no_anchor_overlaps_has_the_nearest_one():
+    anchors = [[0.0, 0, 2, 2], [0.0, 8, 2, 10], [0.0, 16, 2, 18]]
+    assert [-1, -1, 0] == _owners("atss", anchors, torch.tensor([[12.0, 16, 13, 17, 0]]))
 
 
 def test_volumes_learn_by_the_same_loss():
