@@ -105,6 +105,27 @@ def test_every_problem_of_a_coco_file_is_listed_at_once(pictures):
     assert 10 == len(problems)
 
 
+@pytest.mark.parametrize("digits", [400, 5000])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"annotations": [{"image_id": 1, "category_id": 7, "bbox": [1, 1, "LONG", 2.5]}]},
+        {"annotations": [{"image_id": "LONG", "category_id": 7, "bbox": [1, 1, 2, 2]}]},
+        {"images": [{"id": 1, "file_name": "images/a1.png", "width": "LONG", "height": 20}]},
+        {"categories": [{"id": "LONG", "name": "glioma"}]},
+    ],
+    ids=["box", "image_id", "width", "category"],
+)
+def test_a_number_of_hundreds_of_digits_is_one_short_problem(pictures, changes, digits):
+    path = coco(pictures, **changes)
+    path.write_text(path.read_text().replace('"LONG"', "-" + "7" * digits))
+
+    (problem,) = problems_of(lambda: import_coco(path, root=pictures, patient=patient_of))
+
+    assert problem.startswith(f"holds a number of {digits} digits, -7777777...: no ID and no pixel")
+    assert 120 > len(problem)
+
+
 NOT_COCO = [
     "[]",
     "{",
