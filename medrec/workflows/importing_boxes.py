@@ -18,6 +18,7 @@ from medrec.data.importers_yolo import import_yolo as read_yolo
 from medrec.data.mask_truth import MaskRule
 from medrec.data.patients import PatientOfScan
 from medrec.data.preview_boxes import write_preview
+from medrec.domain.counting import counted
 from medrec.domain.ids import to_case_id
 from medrec.domain.reference import LabelledBox, Reference
 from medrec.errors import OutputError, UsageError
@@ -204,9 +205,10 @@ def write_boxed(
         message = f"{file}: can't be written ({error.strerror}): name another place"
         raise OutputError(message) from error
     images = len({path for path, _ in boxes})
+    of = counted(len({row.path for row in rows}), "image", "images")
     lines = [
         write_imported(rows, root=out.parent, out=out, notes=notes),
-        f"{file}: {len(boxes)} boxes on {images} of {len({row.path for row in rows})} images",
+        f"{file}: {counted(len(boxes), 'box', 'boxes')} on {images} of {of}",
     ]
     if sheet is not None:
         lines.append(_preview(sheet, rows, out.parent))
@@ -220,7 +222,8 @@ def _preview(sheet: Path, rows: Sequence[Reference], folder: Path) -> str:
     except OSError as error:
         message = f"--preview {sheet}: can't be written ({error.strerror}): name another place"
         raise OutputError(message) from error
-    return f"{sheet}: {shown} images with their boxes: look at them before anything is trained"
+    images = counted(shown, "image with its", "images with their")
+    return f"{sheet}: {images} boxes: look at them before anything is trained"
 
 
 def _patient(pattern: str | None, root: Path) -> Callable[[str], str]:

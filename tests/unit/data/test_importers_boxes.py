@@ -166,7 +166,7 @@ def test_an_overhang_is_cut_off_and_told(pictures):
     found = import_coco(coco(pictures, annotations=[over]), root=pictures, patient=patient_of)
 
     assert Box(0, 3, 9, 8) == found.boxes[0][1].box
-    assert "1 boxes hung over the edge of 1 images" in found.notes[0]
+    assert "1 box hung over the edge of 1 image" in found.notes[0]
 
 
 def yolo(folder, lines="0 0.5 0.5 0.25 0.5\n", names="names: [glioma, cyst]\n"):
@@ -181,7 +181,7 @@ def test_yolo_shares_become_pixels_and_images_without_text_are_empty(pictures):
 
     assert (("images/a1.png", LabelledBox(Box(15, 5, 25, 15), Label("glioma"))),) == found.boxes
     assert [True, False] == [row.labels["glioma"] for row in found.references]
-    assert ("1 images have no text file: taken as empty",) == found.notes
+    assert ("1 image has no text file: taken as empty",) == found.notes
 
 
 def test_yolo_polygons_and_named_classes_are_read(pictures):
