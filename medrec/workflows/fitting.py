@@ -18,6 +18,8 @@ from medrec.data.dataset import SliceDataset
 from medrec.data.detection import DetectionSlices, DetectionVolumes
 from medrec.data.splits import Place, SplitPlan, deal_folds
 from medrec.data.volumes import VolumeDataset
+from medrec.domain.counting import counted
+from medrec.domain.modality import PROJECTIONS
 from medrec.domain.reference import Split
 from medrec.errors import DataSplitError
 from medrec.io.tables import write_rows
@@ -212,7 +214,8 @@ class Fitter:
         seed = config.seed * 1000 + part.number
         boxed = part.rows if part.has_own_anchors else self._rows(Split.TRAIN)
         network = self._build(seed, boxed)
-        self.say(f"{part.name}: fitting on {len(part.rows)} {rows_are(config)}")
+        kind = rows_are(config)
+        self.say(f"{part.name}: fitting on {counted(len(part.rows), kind[:-1], kind)}")
         result = fit_network(
             network,
             self._learned(part.rows, part.watched),
@@ -298,8 +301,13 @@ def _write_logits(out: Path, scored: ScoredSlices) -> None:
 
 
 def rows_are(config: TrainConfig) -> str:
-    """What a network of this kind learns from, in a word."""
-    return "volumes" if is_of_exams(config.model) else "slices"
+    """What a network of this kind learns from, in a word: by its scope, images may be films."""
+    if is_of_exams(config.model):
+        return "volumes"
+    if config.scope.dimensionality == "volume":
+        return "slices"
+    modalities = set(config.scope.modality)
+    return "films" if modalities and modalities <= PROJECTIONS else "images"
 
 
 def check_ensemble(config: TrainConfig, plan: SplitPlan) -> None:
