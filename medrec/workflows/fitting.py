@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from medrec.calibration.boxes import PictureBoxes
     from medrec.config.model import NetworkConfig
     from medrec.domain.geometry import FloatArray
+    from medrec.domain.reference import Reference
     from medrec.models.exclusive import Columns
     from medrec.training.modules import EpochRecord
 
@@ -151,7 +152,7 @@ class Fitter:
         if not isinstance(self.config.ensemble, FoldsEnsemble):
             return self._fit_final(*self._learn_and_watch())
         rows = self._rows(Split.TRAIN, Split.TUNE)
-        fold_of = self._deal(rows)
+        fold_of = _deal({n: self.slices.references[n] for n in rows}, self.config)
         return self._join(
             self._fit_one(
                 _Part(
@@ -168,18 +169,6 @@ class Fitter:
         if self.config.fit.tune == "learn":
             return self._rows(Split.TRAIN, Split.TUNE), None
         return self._rows(Split.TRAIN), self._rows(Split.TUNE)
-
-    def _deal(self, rows: Sequence[int]) -> dict[int, int]:
-        """The fold of each row, by patient."""
-        references = [self.slices.references[n] for n in rows]
-        splits = self.config.splits
-        fold_of = deal_folds(
-            references,
-            folds=_fold_count(self.config),
-            stratify_by=splits.stratify_by,
-            seed=splits.seed,
-        )
-        return {n: fold_of[row.patient] for n, row in zip(rows, references, strict=True)}
 
     def _fit_final(self, rows: list[int], tune: list[int] | None = None) -> nn.Module:
         name = "members" if self.config.ensemble else "final"
@@ -276,6 +265,18 @@ class Fitter:
         references = tuple(self.slices.references[n] for n in rows)
         groups = to_groups(self.config.exclusive)
         return ScoredSlices(references, logits, self.slices.labels, groups)
+
+
+def _deal(rows: Mapping[int, Reference], config: TrainConfig) -> dict[int, int]:
+    """The fold of each row, by patient."""
+    splits = config.splits
+    fold_of = deal_folds(
+        list(rows.values()),
+        folds=_fold_count(config),
+        stratify_by=splits.stratify_by,
+        seed=splits.seed,
+    )
+    return {n: fold_of[row.patient] for n, row in rows.items()}
 
 
 def _to_watch(
