@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torchvision.ops import generalized_box_iou
@@ -7,8 +9,11 @@ from torchvision.ops import generalized_box_iou
 from medrec.models.classifiers import TimmClassifier
 from medrec.models.detections import DetectorOutput
 from medrec.models.detectors import Detector
+from medrec.models.finder import Finder
 from medrec.models.pyramids import TimmPyramid, VolumePyramid
 from medrec.training.detection import DetectionLoss, _match, giou
+from medrec.training.detector_module import Detection, DetectorModule
+from medrec.training.settings import FitSettings
 
 KINDS = [("atss", "focal"), ("atss", "hard_negative"), ("centre", "focal")]
 _NAN = float("nan")
@@ -125,3 +130,22 @@ def test_volumes_learn_by_the_same_loss():
     value = DetectionLoss()(detector(torch.rand(1, 1, 8, 32, 32)), objects, torch.ones(1, 1))
     value.backward()
     assert torch.isfinite(value)
+
+
+def test_of_several_processes_the_first_one_s_loss_chooses_the_epoch(monkeypatch):
+    logged = {}
+    of_first = SimpleNamespace(strategy=SimpleNamespace(broadcast=lambda _: torch.tensor(7.0)))
+    monkeypatch.setattr(DetectorModule, "trainer", of_first)
+    monkeypatch.setattr(
+        DetectorModule, "log", lambda _, name, value, **__: logged.update({name: float(value)})
+    )
+    module = DetectorModule(
+        _detector(),
+        FitSettings(epochs=1, batch_size=1),
+        Detection(DetectionLoss(), Finder()),
+    )
+    batch = (torch.rand(1, 1, 64, 64), torch.zeros(1, 1), _objects([-1.0] * 5))
+    with torch.no_grad():
+        module.validation_step(batch, 0)
+    module.on_validation_epoch_end()
+    assert {"watched_loss": 7.0} == logged
