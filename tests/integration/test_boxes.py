@@ -149,6 +149,21 @@ def test_predictions_of_boxes_are_evaluated_with_report_and_case_pages(archive):
     assert (archive / "out/curves/tumor_froc.csv").is_file()
 
 
+def test_names_of_boxes_that_mean_no_label_are_refused_and_can_be_given_a_meaning(archive):
+    imported(archive)
+    file = archive / "m.boxes.csv"
+    text = file.read_text().replace("tumor,glioma", "Glial mass,")
+    file.write_text(text)
+    (archive / "predictions.jsonl").write_text(to_line(a_prediction(regions=())) + "\n")
+    command = ("evaluate", archive / "predictions.jsonl", "--against", archive / "m.csv",
+               "--set", "bootstrap_rounds=100", "--out", archive / "out")  # fmt: skip
+
+    refused, told = medrec(*command), medrec(*command, "--set", "classes={Glial mass: tumor}")
+
+    assert (1, 0) == (refused.exit_code, told.exit_code)
+    assert "boxes called 'Glial mass': this is no label" in refused.stderr
+
+
 def test_a_rule_that_means_nothing_is_refused_in_one_message(archive):
     imported(archive)
     (archive / "predictions.jsonl").write_text(to_line(replace(a_prediction(), regions=())) + "\n")

@@ -6,20 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from factories import TUMOR, a_prediction, a_raw_finding, a_reference, a_region
+from box_cases import FAR, LESION, NEAR, SETTINGS, a_film, a_truth, measured
+from factories import TUMOR, a_raw_finding, a_reference, a_region
 from scipy.spatial.transform import Rotation
 
 from medrec.domain.box import Box, to_mm
-from medrec.domain.finding import CaseStatus, Finding, ImageFindings, RawRegion
+from medrec.domain.finding import CaseStatus, RawRegion
 from medrec.domain.geometry import Geometry
-from medrec.domain.ids import CaseId
 from medrec.domain.reference import LabelledBox
-from medrec.evaluation.detection import measure_detection
 from medrec.evaluation.evaluate import evaluate_predictions
-from medrec.evaluation.join import join
 from medrec.evaluation.localisation import spacing_of
 from medrec.evaluation.matching import HitKind, HitRule
-from medrec.evaluation.measure import Notes
 from medrec.evaluation.result import to_json
 from medrec.evaluation.settings import EvaluationSettings
 from medrec.reporting.evaluation_page import to_page
