@@ -142,7 +142,9 @@ class FitConfig(Schema):
     @model_validator(mode="after")
     def _who_learns_chooses_nothing(self) -> FitConfig:
         if self.tune == "learn" and (self.early_stop or self.keep == "best"):
-            message = "fit.tune: patients who learn can choose no epoch; leave early_stop and keep out"
+            message = (
+                "fit.tune: patients who learn can choose no epoch; leave early_stop and keep out"
+            )
             raise ValueError(message)
         return self
 
