@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from medrec.data.boxes import absolute, read_boxes
+from medrec.data.boxes import absolute, read_boxes_files
 from medrec.domain.box import overlap
 from medrec.domain.counting import counted
-from medrec.errors import ManifestError
 from medrec.io.image_size import known_image_size
 
 if TYPE_CHECKING:
@@ -50,16 +49,13 @@ def audit_boxes(
     size_of: Callable[[Path], ImageSize | None] = known_image_size,
 ) -> AuditedBoxes:
     """Look at the boxes of rows, whose numbers, from 1, are what the findings name."""
+    tables, problems = read_boxes_files(references, root=root, size_of=size_of)
     files = dict.fromkeys(row.boxes for row in references if row.boxes)
-    known = {absolute(root / row.path) for row in references}
+    numbers = {name: number for number, name in enumerate(files, start=1)}
     faults: list[str] = []
-    tables: dict[str, Mapping[Path, Boxes]] = {}
-    for number, file in enumerate(files, start=1):
-        try:
-            tables[file] = read_boxes(root / file, known=known, size_of=size_of)
-        except ManifestError as error:
-            name = "boxes" if len(files) == 1 else f"boxes file {number}"
-            faults += [f"{name}: {problem}" for problem in error.problems]
+    for name, texts in problems.items():
+        called = "boxes" if len(numbers) == 1 else f"boxes file {numbers[name]}"
+        faults += [f"{called}: {text}" for text in texts]
     of_rows = [_of_row(row, tables, root) for row in references]
     return AuditedBoxes(
         faults=(*faults, *_drawn_twice(of_rows), *_contradictions(references, of_rows)),

@@ -18,48 +18,7 @@ from medrec.evaluation.evaluate import evaluate_predictions
 from medrec.evaluation.localisation import spacing_of
 from medrec.evaluation.matching import HitKind, HitRule
 from medrec.evaluation.result import to_json
-from medrec.evaluation.settings import EvaluationSettings
 from medrec.reporting.evaluation_page import to_page
-
-SETTINGS = EvaluationSettings(bootstrap_rounds=100, calibrated_draws=100)
-LESION = Box(10, 10, 30, 30)
-NEAR, FAR = Box(11, 10, 31, 30), Box(60, 60, 80, 80)
-
-
-def a_truth(box=LESION, **attributes):
-    return LabelledBox(box, TUMOR, attributes)
-
-
-def a_film(name, *boxes, probability=0.8, images=(0,), status=CaseStatus.SCORED):
-    """A case whose regions have falling probabilities from `probability`."""
-    regions = tuple(
-        a_region(
-            box_px=box,
-            source=name,
-            slice=number,
-            probability=probability - 0.1 * place,
-            score=1 - place,
-        )
-        for place, (box, number) in enumerate(
-            box if isinstance(box, tuple) else (box, 0) for box in boxes
-        )
-    )
-    finding = Finding(TUMOR, 1.0, probability, operating_point="screening", threshold=0.75)
-    return a_prediction(
-        case_id=CaseId(f"c-{name}"),
-        source=name,
-        findings=(finding,),
-        images=tuple(ImageFindings(name, number, (finding,)) for number in images),
-        regions=regions,
-    )
-
-
-def measured(predictions, rows, truth, settings=SETTINGS):
-    """The result, the verdicts by case, and the notes."""
-    notes = Notes("tumor (boxes)")
-    cases = join(predictions, rows).cases
-    result, judged = measure_detection(cases, truth, TUMOR, settings=settings, notes=notes)
-    return result, judged, notes.lines
 
 
 def films(count=12):
