@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from medrec.domain.finding import CasePrediction, Decision, Finding
 from medrec.errors import InputError
-from medrec.reporting.case_view import CasePictures, CaseView, Letters, hide_paths
+from medrec.reporting.case_view import CasePictures, CaseView, Letters, Place, hide_paths
 from medrec.reporting.explanations import NOTES, REASONS
 from medrec.reporting.model_facts import CalibrationFacts, ModelFacts, OperatingPointFacts
 from medrec.reporting.pictures import shrink
@@ -53,6 +53,7 @@ class _Pictures(BaseModel):
     letters: Letters | None
     has_heatmap: bool
     has_boxes: bool = False
+    place: Place | None = None
 
 
 class _Record(BaseModel):
@@ -190,6 +191,7 @@ def _to_json(view: CaseView) -> str:
             letters=pictures.letters,
             has_heatmap=pictures.heatmap is not None,
             has_boxes=pictures.boxes is not None,
+            place=pictures.place,
         )
         if pictures
         else None,
@@ -212,4 +214,5 @@ def _read_pictures(folder: Path, record: _Pictures) -> CasePictures | None:
         boxes=boxes,
         window=record.window,
         letters=record.letters,
+        place=record.place,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from medrec.domain.finding import CaseStatus, Decision
@@ -42,7 +43,9 @@ def write_case_page(
 
 
 def _draw(key: KeySlice, prediction: CasePrediction) -> CasePictures:
-    return draw_pictures(
+    here = (key.slice, key.source)
+    images = (n for n, one in enumerate(prediction.images) if (one.slice, one.source) == here)
+    drawn = draw_pictures(
         key.slice,
         key.picture,
         key.heat,
@@ -50,3 +53,5 @@ def _draw(key: KeySlice, prediction: CasePrediction) -> CasePictures:
         turn=usual_turn(key.geometry, key.slice_axis),
         boxes=on_slice(prediction, key.slice, key.source),
     )
+    place = drawn.place and replace(drawn.place, image=next(images, None))
+    return replace(drawn, place=place)
