@@ -37,11 +37,22 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Strip:
+    """Slices (0-based) through region number `number`, from 1, as PNG; `what` names the region."""
+
+    number: int
+    what: str
+    slices: tuple[int, ...]
+    picture: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class CasePictures:
     """The key slice as PNG bytes, plain and with where the model looked; 0-based `slice`.
 
     `boxes` is the slice with the regions that reach the operating point. `window` says in words how
     grey values were chosen. `place` is None in reports of older medrecs.
+    `strips` show the slices through each region.
     """
 
     slice: int
@@ -51,6 +62,7 @@ class CasePictures:
     window: str = ""
     letters: Letters | None = None
     place: Place | None = None
+    strips: tuple[Strip, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ _UNIMPORTANT = 0.15
 _OPAQUE = 0.62
 _CONTOUR = 0.5
 _QUALITIES = (88, 78, 66, 52, 38)
-_BOX_COLOUR = (255, 176, 0)  # told from grey, and from the other colours, with any kind of sight
+BOX_COLOUR = (255, 176, 0)  # told from grey, and from the other colours, with any kind of sight
 _LETTER_PX = 12
 
 
@@ -144,10 +144,10 @@ def draw_boxes(
     across, down = image.width / shape[1], image.height / shape[0]
     for box, value in boxes:
         x0, x1, y0, y1 = box.x0 * across, box.x1 * across, box.y0 * down, box.y1 * down
-        pen.rectangle((x0 - 1, y0 - 1, x1, y1), outline=_BOX_COLOUR, width=2)
+        pen.rectangle((x0 - 1, y0 - 1, x1, y1), outline=BOX_COLOUR, width=2)
         text = f"{value:.2f}"
         top = y0 - _LETTER_PX if y0 >= _LETTER_PX else y1 + 1
-        pen.text((max(min(x0, image.width - 3 * _LETTER_PX), 0), top), text, fill=_BOX_COLOUR)
+        pen.text((max(min(x0, image.width - 3 * _LETTER_PX), 0), top), text, fill=BOX_COLOUR)
     return image
 
 
