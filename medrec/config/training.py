@@ -142,9 +142,19 @@ class FitConfig(Schema):
     @model_validator(mode="after")
     def _who_learns_chooses_nothing(self) -> FitConfig:
         if self.tune == "learn" and (self.early_stop or self.keep == "best"):
-            message = "fit.tune: patients who learn can choose no epoch; leave early_stop and keep out"
+            message = (
+                "fit.tune: patients who learn can choose no epoch; leave early_stop and keep out"
+            )
             raise ValueError(message)
         return self
+
+
+class TestConfig(Schema):
+    """How the test is told."""
+
+    within: str
+    """An attribute whose values are archives that a network may tell apart: what holds positives
+    against negatives, and boxes, is told within each of them alone."""
 
 
 class CardConfig(Schema):
@@ -186,6 +196,8 @@ class TrainConfig(Schema):
     """Several networks that answer with their mean logit. None: one network."""
     fit: FitConfig = FitConfig()
     calibration: CalibrationConfig = CalibrationConfig()
+    test: TestConfig | None = None
+    """None: figures of all test patients together."""
     audit: AuditConfig | None = None
     """What may be overruled of the audit that runs before training; None nothing."""
     card: CardConfig

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from factories import TUMOR, a_finding, a_prediction, a_region
 from PIL import Image
+from seg_factory import two_series
 from typer.testing import CliRunner
 
 from medrec.cli.app import app
@@ -80,6 +81,17 @@ def test_nothing_is_overwritten_and_nothing_is_written_where_something_is_wrong(
     assert (1, 1) == (again.exit_code, broken.exit_code)
     assert not (archive / "other.csv").exists()
     assert not (archive / "other.boxes.csv").exists()
+
+
+def test_no_patient_id_of_dicom_is_written_where_segmentations_are_imported(tmp_path):
+    outcome = medrec("dataset", "import", "seg", two_series(tmp_path / "a", studies=(1, 2)),
+                     "--out", tmp_path / "m.csv", "--patient-id")  # fmt: skip
+
+    assert 0 == outcome.exit_code, outcome.output
+    assert 1 == len({row.patient for row in read_manifest(tmp_path / "m.csv")})
+    written = [outcome.output, *(file.read_text() for file in tmp_path.glob("m.*"))]
+    assert 3 == len(written)
+    assert not any("PLANTED" in text for text in written)
 
 
 def test_patients_must_be_told_or_said_to_be_unknown(archive):

@@ -18,6 +18,7 @@ from medrec.evaluation.evaluate import evaluate_predictions
 from medrec.evaluation.localisation import spacing_of
 from medrec.evaluation.matching import HitKind, HitRule
 from medrec.evaluation.result import to_json
+from medrec.reporting.evaluation_page import to_page
 
 
 def films(count=12):
@@ -294,3 +295,21 @@ def test_predictions_without_boxes_on_a_manifest_with_none_have_no_figure_of_box
 
     assert result.labels[TUMOR].detection is None
     assert "froc" not in to_json(result)["labels"]["tumor"]
+
+
+def test_boxes_are_measured_in_each_stratum():
+    predictions, rows, truth = films(24)
+    rows = [
+        replace(row, attributes={"kind": "whole" if number < 12 else "part"})
+        for number, row in enumerate(rows)
+    ]
+    settings = replace(SETTINGS, stratify_by=("kind",))
+
+    result = evaluate_predictions(predictions, rows, settings=settings, boxes=truth)
+
+    images = {one.value: one.boxes[TUMOR].images for one in result.strata}
+    assert {"part": 12, "whole": 12} == images
+    strata = to_json(result)["strata"]["kind"]
+    assert 6 == strata["whole"]["tumor"]["boxes"]["lesions"]
+    assert ["CPM of boxes", 2] == [to_page(result).strata_columns[-1], len(to_page(result).strata)]
+    assert to_page(result).strata[0].estimates[-1] == result.strata[0].boxes[TUMOR].froc.cpm
