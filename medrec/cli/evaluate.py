@@ -11,7 +11,7 @@ from medrec.cli.console import fail, say, show_table
 from medrec.cli.options import Out, Overrides, Overwrite
 
 
-def command(
+def command(  # noqa: PLR0913 (the options of the command)
     predictions: Annotated[
         Path, typer.Argument(help="A screened folder or its predictions.jsonl.")
     ],
@@ -20,6 +20,9 @@ def command(
     split: Annotated[
         str | None, typer.Option("--split", help="Only the manifest's rows of this split.")
     ] = None,
+    pictures: Annotated[
+        bool, typer.Option("--pictures", help="Open the manifest's scans to draw boxes on.")
+    ] = False,
     overwrite: Overwrite = False,
     overrides: Overrides = [],  # noqa: B006 (typer copies it)
 ) -> None:
@@ -29,7 +32,13 @@ def command(
     from medrec.workflows.evaluate import evaluate, to_rows
 
     result = evaluate(
-        predictions, against=against, out=out, split=split, overwrite=overwrite, overrides=overrides
+        predictions,
+        against=against,
+        out=out,
+        split=split,
+        pictures=pictures,
+        overwrite=overwrite,
+        overrides=overrides,
     )
     show_table("Evaluation", ["label", "level", "figure", "estimate"], to_rows(result))
     for note in result.notes:

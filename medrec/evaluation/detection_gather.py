@@ -73,7 +73,8 @@ class _Case:
         known = [row for row in self.case.rows if (row.path, row.slice) in self.truth]
         if not known:
             return
-        if any(self._stack_of(region) is None for region in self._regions):
+        is_several = self.case.prediction.series is not None and not self.case.prediction.images
+        if is_several or any(self._stack_of(region) is None for region in self._regions):
             self._leave_out(LeftOut.NO_SERIES)
         elif any(row not in self.case.exam_rows for row in known):
             self._by_image_rows()

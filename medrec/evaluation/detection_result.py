@@ -138,18 +138,36 @@ class JudgedLesion:
 class JudgedImage:
     """One image at the threshold that its pages show; `slice` is None of a film or whole volume.
 
-    `source` is the file of its pixels, empty where no image of it was scored.
+    `source` is the file of its pixels, empty where no image of it was scored, `path` that of the
+    manifest's row.
     """
 
     slice: int | None
     lesions: tuple[JudgedLesion, ...]
     boxes: tuple[JudgedBox, ...]
     source: str = ""
+    path: str = ""
 
     @property
     def missed(self) -> int:
         """How many lesions were missed."""
         return sum(one.verdict == "missed" for one in self.lesions)
+
+    @property
+    def counted(self) -> int:
+        """How many lesions had to be found."""
+        return sum(one.verdict in ("missed", "found") for one in self.lesions)
+
+    @property
+    def false_alarms(self) -> int:
+        """How many boxes lie on nothing."""
+        return sum(one.verdict == "false" for one in self.boxes)
+
+    @property
+    def is_solid(self) -> bool:
+        """Whether its lesions and boxes have a z."""
+        boxes = (*(one.truth.box for one in self.lesions), *(one.box for one in self.boxes))
+        return any(not box.is_flat for box in boxes)
 
 
 def detection_to_json(result: DetectionResult) -> dict[str, object]:

@@ -22,9 +22,10 @@ def to_outcomes(
     labels: Sequence[Label],
     judged: Mapping[Label, Judged] | None = None,
 ) -> tuple[CaseOutcome, ...]:
-    """Cases beside their truth, false negatives first, then by how many lesions were missed.
+    """Cases beside their truth: false negatives first, then others in which a lesion was missed.
 
-    Else they stand in the order of the journal. `judged` are each label's boxes, by case.
+    Within an outcome those with more missed lesions come first, else the order is the journal's.
+    `judged` are each label's boxes, by case.
     """
     outcomes = []
     for number, case in enumerate(cases):
@@ -43,8 +44,13 @@ def to_outcomes(
             },
         )
         outcomes.append(outcome)
-    order = list(Outcome)
-    return tuple(sorted(outcomes, key=lambda one: (order.index(one.outcome), -one.missed_lesions)))
+    return tuple(sorted(outcomes, key=_rank))
+
+
+def _rank(case: CaseOutcome) -> tuple[bool, bool, int, int]:
+    is_missed = case.outcome is Outcome.FALSE_NEGATIVE
+    missed = case.missed_lesions
+    return (not is_missed, not missed, list(Outcome).index(case.outcome), -missed)
 
 
 def _outcome(prediction: CasePrediction, truth: Mapping[Label, Truth]) -> Outcome:

@@ -197,6 +197,16 @@ class CaseOutcome:
     boxes: Mapping[Label, tuple[JudgedImage, ...]] = field(default_factory=dict)
 
     @property
+    def lesions(self) -> int:
+        """How many lesions there are to find."""
+        return sum(image.counted for images in self.boxes.values() for image in images)
+
+    @property
+    def false_alarms(self) -> int:
+        """How many boxes lie on nothing."""
+        return sum(image.false_alarms for images in self.boxes.values() for image in images)
+
+    @property
     def missed_lesions(self) -> int:
         """How many lesions no box lies on."""
         return sum(image.missed for images in self.boxes.values() for image in images)

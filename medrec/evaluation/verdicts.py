@@ -47,6 +47,7 @@ def _judge(image: DetectionImage, array: ImageBoxes, hits: Hits, threshold: floa
     return JudgedImage(
         slice=image.slice,
         source=image.source,
+        path=image.key[0],
         lesions=tuple(
             JudgedLesion(truth, on(lesion), float(overlaps[lesion].max(initial=0.0)))
             for lesion, truth in enumerate(image.truths)

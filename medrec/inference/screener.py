@@ -59,6 +59,8 @@ class CaseOutcome:
     records: tuple[FileRecord, ...]
     key_slice: KeySlice | None = None
     facts: dict[str, str] = field(default_factory=dict)
+    volumes: tuple[Volume, ...] = field(default=(), repr=False)
+    """The scored series, where regions were found in them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +118,7 @@ class Screener:
             records=tuple(_records(case, scored, problems)),
             key_slice=key_slice,
             facts=_facts(best, scored, key_slice),
+            volumes=tuple(one.volume for one in scored) if prediction.regions else (),
         )
 
     def _score(self, series: Series) -> _Scored:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from medrec.domain.finding import CasePrediction, Decision, Finding
 from medrec.errors import InputError
-from medrec.reporting.case_view import CasePictures, CaseView, Letters, hide_paths
+from medrec.reporting.case_view import CasePictures, CaseView, Letters, Place, Strip, hide_paths
 from medrec.reporting.explanations import NOTES, REASONS
 from medrec.reporting.model_facts import CalibrationFacts, ModelFacts, OperatingPointFacts
 from medrec.reporting.pictures import shrink
 from medrec.reporting.profile import profile_chart, read_profile
 from medrec.reporting.regions import read_regions
 from medrec.reporting.render import render, to_data_uri, write_bytes, write_text
+from medrec.reporting.strips import strip_words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +37,7 @@ __all__ = [
 SCHEMA = "medrec.report/1"
 _PICTURE_BYTES = 80_000  # two of them, a third larger in base64, stay far below a page's 300 kB
 _KEY, _HEATMAP, _BOXES = "key.png", "heatmap.png", "boxes.png"
+_PICTURE_BYTES_BESIDE_STRIPS, _STRIPS_BYTES = 64_000, 54_000  # all together, as much
 _MOST_NOTES = 40
 
 DECISION_WORDS = {
@@ -43,6 +45,14 @@ DECISION_WORDS = {
     Decision.CLEAR: "Cleared",
     Decision.DEFER: "Deferred to a reader",
 }
+
+
+class _Strip(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    number: int
+    what: str
+    slices: Annotated[tuple[int, ...], Field(min_length=1)]
 
 
 class _Pictures(BaseModel):
@@ -53,6 +63,8 @@ class _Pictures(BaseModel):
     letters: Letters | None
     has_heatmap: bool
     has_boxes: bool = False
+    place: Place | None = None
+    strips: list[_Strip] = []
 
 
 class _Record(BaseModel):
@@ -76,6 +88,8 @@ def write_case_report(folder: Path, view: CaseView) -> None:
             write_bytes(folder / _HEATMAP, view.pictures.heatmap)
         if view.pictures.boxes:
             write_bytes(folder / _BOXES, view.pictures.boxes)
+        for strip in view.pictures.strips:
+            write_bytes(folder / _strip_name(strip.number), strip.picture)
     write_text(folder / "report.json", _to_json(view))
     write_text(folder / "report.html", render_case(view))
 
@@ -114,6 +128,8 @@ def render_case(view: CaseView, *, back: str = "../../index.html") -> str:
     profile = read_profile(
         prediction, model.primary_label, key_slice=pictures.slice if pictures else None
     )
+    strips = pictures.strips if pictures else ()
+    limit = _PICTURE_BYTES_BESIDE_STRIPS if strips else _PICTURE_BYTES
     chart = None
     if profile:
         threshold = finding.threshold if isinstance(finding, Finding) else None
@@ -135,9 +151,14 @@ def render_case(view: CaseView, *, back: str = "../../index.html") -> str:
         notes=[(note, NOTES[note.code]) for note in prediction.notes[:_MOST_NOTES]],
         notes_left_out=max(0, len(prediction.notes) - _MOST_NOTES),
         pictures=pictures,
-        key_uri=_inline(pictures.key) if pictures else None,
-        heatmap_uri=_inline(pictures.heatmap) if pictures and pictures.heatmap else None,
-        boxes_uri=_inline(pictures.boxes) if pictures and pictures.boxes else None,
+        key_uri=_inline(pictures.key, limit) if pictures else None,
+        heatmap_uri=_inline(pictures.heatmap, limit) if pictures and pictures.heatmap else None,
+        boxes_uri=_inline(pictures.boxes, limit) if pictures and pictures.boxes else None,
+        strips=[
+            (strip, strip_words(strip.slices), _inline(strip.picture, _STRIPS_BYTES // len(strips)))
+            for strip in strips
+        ],
+        is_stack=len(prediction.images) > 1 or any(len(strip.slices) > 1 for strip in strips),
         regions=read_regions(prediction) if model.finds_regions else None,
         profile=profile,
         chart=chart,
@@ -174,8 +195,12 @@ def _is_shifted(prediction: CasePrediction, model: ModelFacts) -> bool:
     return not math.isclose(finding.threshold, point.threshold, rel_tol=1e-6)
 
 
-def _inline(data: bytes) -> str:
-    return to_data_uri(shrink(data, limit=_PICTURE_BYTES))
+def _inline(data: bytes, limit: int) -> str:
+    return to_data_uri(shrink(data, limit=limit))
+
+
+def _strip_name(number: int) -> str:
+    return f"region-{number}.png"
 
 
 def _to_json(view: CaseView) -> str:
@@ -190,6 +215,11 @@ def _to_json(view: CaseView) -> str:
             letters=pictures.letters,
             has_heatmap=pictures.heatmap is not None,
             has_boxes=pictures.boxes is not None,
+            place=pictures.place,
+            strips=[
+                _Strip(number=one.number, what=one.what, slices=one.slices)
+                for one in pictures.strips
+            ],
         )
         if pictures
         else None,
@@ -203,6 +233,10 @@ def _read_pictures(folder: Path, record: _Pictures) -> CasePictures | None:
         key = (folder / _KEY).read_bytes()
         heatmap = (folder / _HEATMAP).read_bytes() if record.has_heatmap else None
         boxes = (folder / _BOXES).read_bytes() if record.has_boxes else None
+        strips = tuple(
+            Strip(one.number, one.what, one.slices, (folder / _strip_name(one.number)).read_bytes())
+            for one in record.strips
+        )
     except OSError:
         return None  # a page without pictures still says what was found
     return CasePictures(
@@ -212,4 +246,6 @@ def _read_pictures(folder: Path, record: _Pictures) -> CasePictures | None:
         boxes=boxes,
         window=record.window,
         letters=record.letters,
+        place=record.place,
+        strips=strips,
     )

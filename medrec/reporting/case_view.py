@@ -20,11 +20,39 @@ class Letters:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """What the key slice is, and how its `rows` and `columns` as stored were turned to be shown.
+
+    `image` is its number among the prediction's images, None where slices weren't judged. The rest
+    is `medrec.reporting.orientation.Turn`.
+    """
+
+    image: int | None
+    rows: int
+    columns: int
+    transpose: bool = False
+    flip_columns: bool = False
+    flip_rows: bool = False
+    aspect: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """Slices (0-based) through region number `number`, from 1, as PNG; `what` names the region."""
+
+    number: int
+    what: str
+    slices: tuple[int, ...]
+    picture: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class CasePictures:
     """The key slice as PNG bytes, plain and with where the model looked; 0-based `slice`.
 
     `boxes` is the slice with the regions that reach the operating point. `window` says in words how
-    grey values were chosen.
+    grey values were chosen. `place` is None in reports of older medrecs.
+    `strips` show the slices through each region.
     """
 
     slice: int
@@ -33,6 +61,8 @@ class CasePictures:
     boxes: bytes | None = field(default=None, repr=False)
     window: str = ""
     letters: Letters | None = None
+    place: Place | None = None
+    strips: tuple[Strip, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

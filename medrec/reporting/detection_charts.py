@@ -1,8 +1,7 @@
-"""The charts of boxes: FROC, precision against recall, and one image's boxes to scale."""
+"""The charts of boxes: FROC, and precision against recall."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,15 +12,12 @@ from medrec.reporting.figures import Chart, Dot, Frame, Path, Rule, Tick, share_
 from medrec.reporting.render import format_number
 
 if TYPE_CHECKING:
-    from medrec.domain.box import Box
-    from medrec.evaluation.detection_result import DetectionCurves, Froc, JudgedImage
+    from medrec.evaluation.detection_result import DetectionCurves, Froc
 
 _SIDE = (460.0, 420.0)
 _UNIT = (0.0, 1.0)
 _OCTAVES = (-4.0, 4.0)
 _RATE_WORDS = ("1/8", "1/4", "1/2", "1", "2", "4", "8")
-_MARGIN = 0.08
-_LONGEST_SIDE = 420.0
 
 
 def froc_chart(curves: DetectionCurves, froc: Froc) -> Chart:
@@ -75,53 +71,3 @@ def box_precision_chart(curves: DetectionCurves) -> Chart:
         y_ticks=share_ticks(frame, axis="y"),
         paths=(Path(frame.points(x, y), "line"),),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class DrawnBox:
-    """A rectangle in SVG units; `kind` is the verdict on a lesion or on a box."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-    kind: str
-    title: str
-
-
-@dataclass(frozen=True, slots=True)
-class DrawnImage:
-    """Where lesions and boxes lie to each other: no picture, since no scan is opened."""
-
-    name: str
-    width: float
-    height: float
-    boxes: tuple[DrawnBox, ...]
-
-
-def draw_image(image: JudgedImage) -> DrawnImage | None:
-    """One image's lesions and boxes to scale, seen along the slices; None without any."""
-    drawn = [(one.truth.box, one.verdict, _lesion_words(one.verdict)) for one in image.lesions]
-    drawn += [(one.box, one.verdict, f"box: {one.verdict}") for one in image.boxes]
-    if not drawn:
-        return None
-    low = [min(box.low[axis] for box, *_ in drawn) for axis in (0, 1)]
-    high = [max(box.high[axis] for box, *_ in drawn) for axis in (0, 1)]
-    margin = _MARGIN * max(high[0] - low[0], high[1] - low[1])
-    scale = _LONGEST_SIDE / (max(high[0] - low[0], high[1] - low[1]) + 2 * margin)
-
-    def place(box: Box, kind: str, title: str) -> DrawnBox:
-        x, y = ((box.low[axis] - low[axis] + margin) * scale for axis in (0, 1))
-        width, height = (box.sides[axis] * scale for axis in (0, 1))
-        return DrawnBox(round(x, 1), round(y, 1), round(width, 1), round(height, 1), kind, title)
-
-    return DrawnImage(
-        name="the whole image" if image.slice is None else f"slice {image.slice}",
-        width=round((high[0] - low[0] + 2 * margin) * scale, 1),
-        height=round((high[1] - low[1] + 2 * margin) * scale, 1),
-        boxes=tuple(place(*one) for one in drawn),
-    )
-
-
-def _lesion_words(verdict: str) -> str:
-    return "lesion that counts neither way" if verdict == "ignored" else f"lesion: {verdict}"

@@ -7,21 +7,24 @@ from typing import TYPE_CHECKING
 
 from medrec.domain.finding import Region
 from medrec.evaluation.froc import RATES
-from medrec.reporting.detection_charts import box_precision_chart, draw_image, froc_chart
+from medrec.reporting.detection_charts import box_precision_chart, froc_chart
 from medrec.reporting.evaluation_view import Plate, reliability_plate
+from medrec.reporting.overlays import draw_image, slices_to_draw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from medrec.domain.box import Box
     from medrec.domain.finding import Label
     from medrec.evaluation.detection_result import DetectionResult, JudgedImage
     from medrec.evaluation.estimate import Estimate
     from medrec.evaluation.result import CaseOutcome
-    from medrec.reporting.detection_charts import DrawnImage
+    from medrec.reporting.overlays import Backdrop, DrawnImage, PictureSource
 
 MOST_MISSED = 200
 MOST_DRAWN = 40
+MOST_PICTURES = 6
+"""Pages hold their pictures themselves, of 40 kB at most each."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,18 @@ class MissedRow:
 
 
 @dataclass(frozen=True)
+class MissedCase:
+    """A case with a missed lesion; `drawn` is the image with the most of them, small."""
+
+    name: str
+    link: str | None
+    missed: int
+    lesions: int
+    false_alarms: int
+    drawn: DrawnImage | None = None
+
+
+@dataclass(frozen=True)
 class BoxRow:
     """A lesion or a box of a case, in words; `value` is a probability, a score or an IoU."""
 
@@ -62,10 +77,13 @@ class BoxRow:
 
 @dataclass(frozen=True)
 class JudgedView:
-    """One image of a case: its lesions and boxes, drawn to scale and in words."""
+    """One image of a case: its lesions and boxes, drawn and in words.
+
+    Of a volume whose pixels are there, `drawings` are several slices.
+    """
 
     title: str
-    drawn: DrawnImage | None
+    drawings: tuple[DrawnImage, ...]
     rows: tuple[BoxRow, ...]
 
 
@@ -180,7 +198,7 @@ def _triples(*columns: Iterable[float]) -> Iterable[tuple[float, ...]]:
 
 
 def to_missed_rows(
-    cases: Iterable[CaseOutcome], link: dict[str, str | None]
+    cases: Iterable[CaseOutcome], link: Mapping[str, str | None]
 ) -> tuple[MissedRow, ...]:
     """Every missed lesion, largest first."""
     found = [
@@ -204,18 +222,73 @@ def to_missed_rows(
     return tuple(row for _, row in sorted(found, key=lambda pair: -pair[0]))
 
 
-def to_judged_views(outcome: CaseOutcome) -> tuple[JudgedView, ...]:
-    """The images of a case that hold a lesion or a box, those with a missed lesion first."""
-    several = len(outcome.boxes) > 1
-    views = [
-        (image.missed, JudgedView(_title(str(label) if several else "", image),
-                                  draw_image(image), tuple(_rows(image))))
+def to_missed_cases(
+    cases: Iterable[CaseOutcome],
+    link: Mapping[str, str | None],
+    drawn: Mapping[str, DrawnImage] | None = None,
+) -> tuple[MissedCase, ...]:
+    """The cases with a missed lesion, most missed first; `drawn` are pictures by case."""
+    found = [
+        MissedCase(
+            name=name,
+            link=link[name],
+            missed=case.missed_lesions,
+            lesions=case.lesions,
+            false_alarms=case.false_alarms,
+            drawn=(drawn or {}).get(name),
+        )
+        for case in cases
+        if case.missed_lesions and (name := case.prediction.case_id)
+    ]
+    return tuple(sorted(found, key=lambda one: -one.missed))
+
+
+def to_judged_views(
+    outcome: CaseOutcome, picture_of: PictureSource | None = None
+) -> tuple[JudgedView, ...]:
+    """The images of a case that hold a lesion or a box, those with most missed lesions first.
+
+    The first few are drawn over their pixels, where `picture_of` has them.
+    """
+    found = [
+        (str(label) if len(outcome.boxes) > 1 else "", image)
         for label, images in outcome.boxes.items()
         for image in images
         if image.lesions or image.boxes
-    ]  # fmt: skip
-    ordered = sorted(views, key=lambda pair: -pair[0])
-    return tuple(view for _, view in ordered[:MOST_DRAWN])
+    ]
+    ordered = sorted(found, key=lambda pair: (-pair[1].missed, -pair[1].false_alarms))
+    artist = _Artist(outcome, picture_of)
+    return tuple(
+        JudgedView(_title(label, image), artist.draw(image), tuple(_rows(image)))
+        for label, image in ordered[:MOST_DRAWN]
+    )
+
+
+@dataclass
+class _Artist:
+    """Draws the images of one case, the first few over their pixels."""
+
+    outcome: CaseOutcome
+    picture_of: PictureSource | None
+    left: int = MOST_PICTURES
+
+    def draw(self, image: JudgedImage) -> tuple[DrawnImage, ...]:
+        if image.slice is None and image.is_solid:
+            numbers = slices_to_draw(image, most=self.left)
+            pairs = [(number, self._picture(image, number)) for number in numbers]
+            drawn = [
+                draw_image(image, picture, number=number) for number, picture in pairs if picture
+            ]
+        else:
+            drawn = [draw_image(image, self._picture(image, None))]
+        return tuple(one for one in (drawn or [draw_image(image)]) if one is not None)
+
+    def _picture(self, image: JudgedImage, number: int | None) -> Backdrop | None:
+        if self.picture_of is None or self.left <= 0:
+            return None
+        found = self.picture_of(self.outcome, image, number)
+        self.left -= found is not None
+        return found
 
 
 def _title(label: str, image: JudgedImage) -> str:

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 from medrec.domain.finding import CaseStatus, Finding
 from medrec.evaluation.result import Outcome
 from medrec.reporting.definitions import FIGURES
-from medrec.reporting.detection_view import MOST_MISSED, to_detection_view, to_missed_rows
+from medrec.reporting.detection_view import (
+    MOST_MISSED,
+    to_detection_view,
+    to_missed_cases,
+    to_missed_rows,
+)
 from medrec.reporting.evaluation_groups import GroupView, to_group_view
 from medrec.reporting.evaluation_view import (
     FigureRow,
@@ -39,7 +44,8 @@ if TYPE_CHECKING:
         LevelResult,
         Stratum,
     )
-    from medrec.reporting.detection_view import DetectionView, MissedRow
+    from medrec.reporting.detection_view import DetectionView, MissedCase, MissedRow
+    from medrec.reporting.overlays import DrawnImage
 
 MOST_CASES = 2000
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -131,6 +137,7 @@ class EvaluationPage:
     model: str
     provenance: tuple[tuple[str, str], ...]
     missed: tuple[MissedRow, ...] = ()
+    missed_cases: tuple[MissedCase, ...] = ()
     most_missed: int = MOST_MISSED
 
     @property
@@ -142,8 +149,12 @@ class EvaluationPage:
         return tuple(plate for plates in (*of_groups, *of_labels, *of_boxes) for plate in plates)
 
 
-def to_page(result: EvaluationResult) -> EvaluationPage:
-    """Put a result into the words and the order of the page."""
+def to_page(
+    result: EvaluationResult, drawn: Mapping[str, DrawnImage] | None = None
+) -> EvaluationPage:
+    """Put a result into the words and the order of the page; `drawn` are pictures by case."""
+    ids = (str(case.prediction.case_id) for case in result.cases)
+    links = {case_id: case_link(case_id) for case_id in ids}
     point = _first_point(result)
     names = [f"{model.model} {model.version}" for model in result.provenance.models]
     return EvaluationPage(
@@ -172,10 +183,8 @@ def to_page(result: EvaluationResult) -> EvaluationPage:
         cases_left_out=max(0, len(result.cases) - MOST_CASES),
         model=", ".join(names),
         provenance=_provenance_rows(result.provenance),
-        missed=to_missed_rows(
-            result.cases,
-            {case: case_link(case) for case in (one.prediction.case_id for one in result.cases)},
-        ),
+        missed=to_missed_rows(result.cases, links),
+        missed_cases=to_missed_cases(result.cases, links, drawn),
     )
 
 
@@ -197,12 +206,19 @@ def to_case_row(outcome: CaseOutcome) -> CaseRow:
         said = [REASONS[prediction.reason.code].title]
     return CaseRow(
         name=prediction.case_id,
-        outcome=OUTCOME_WORDS[outcome.outcome],
-        kind=_OUTCOME_KINDS.get(outcome.outcome, ""),
+        outcome=_outcome_words(outcome),
+        kind="wrong" if outcome.missed_lesions else _OUTCOME_KINDS.get(outcome.outcome, ""),
         truth=", ".join(truth) or "unknown",
         said=", ".join(said),
         link=case_link(prediction.case_id),
     )
+
+
+def _outcome_words(outcome: CaseOutcome) -> str:
+    words, missed = OUTCOME_WORDS[outcome.outcome], outcome.missed_lesions
+    if not missed:
+        return words
+    return f"{words}, {missed} {'lesion' if missed == 1 else 'lesions'} missed"
 
 
 def _say(finding: Finding | RawFinding, *, named: bool) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib import colormaps
 from PIL import Image, ImageDraw
 
-from medrec.reporting.case_view import CasePictures
+from medrec.reporting.case_view import CasePictures, Place
 from medrec.reporting.orientation import Turn
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _UNIMPORTANT = 0.15
 _OPAQUE = 0.62
 _CONTOUR = 0.5
 _QUALITIES = (88, 78, 66, 52, 38)
-_BOX_COLOUR = (255, 176, 0)  # told from grey, and from the other colours, with any kind of sight
+BOX_COLOUR = (255, 176, 0)  # told from grey, and from the other colours, with any kind of sight
 _LETTER_PX = 12
 
 
@@ -108,21 +108,30 @@ def draw_pictures(
     shown = turn.apply(picture)
     chosen = window or percentile_window(shown)
     grey = Image.fromarray(to_grey(shown, chosen))
-    size = _page_size(grey.size, turn.aspect)
+    size = page_size(grey.size, turn.aspect)
     grey = grey.resize(size, Image.Resampling.BICUBIC)
     heatmap = None
     if heat is not None:
         large = Image.fromarray(turn.apply(heat).astype(np.float32))
         large = large.resize(size, Image.Resampling.BILINEAR)
-        heatmap = _encode(Image.fromarray(overlay_heat(np.asarray(grey), np.asarray(large))))
+        heatmap = encode(Image.fromarray(overlay_heat(np.asarray(grey), np.asarray(large))))
     placed = [(turn.place(box, *picture.shape), value) for box, value in boxes]
     return CasePictures(
         slice=slice_index,
-        key=_encode(grey),
+        key=encode(grey),
         heatmap=heatmap,
-        boxes=_encode(draw_boxes(grey, placed, shown.shape)) if placed else None,
+        boxes=encode(draw_boxes(grey, placed, shown.shape)) if placed else None,
         window=_window_words(chosen, acquired=window is not None),
         letters=turn.letters,
+        place=Place(
+            image=None,
+            rows=picture.shape[0],
+            columns=picture.shape[1],
+            transpose=turn.transpose,
+            flip_columns=turn.flip_columns,
+            flip_rows=turn.flip_rows,
+            aspect=turn.aspect,
+        ),
     )
 
 
@@ -135,17 +144,17 @@ def draw_boxes(
     across, down = image.width / shape[1], image.height / shape[0]
     for box, value in boxes:
         x0, x1, y0, y1 = box.x0 * across, box.x1 * across, box.y0 * down, box.y1 * down
-        pen.rectangle((x0 - 1, y0 - 1, x1, y1), outline=_BOX_COLOUR, width=2)
+        pen.rectangle((x0 - 1, y0 - 1, x1, y1), outline=BOX_COLOUR, width=2)
         text = f"{value:.2f}"
         top = y0 - _LETTER_PX if y0 >= _LETTER_PX else y1 + 1
-        pen.text((max(min(x0, image.width - 3 * _LETTER_PX), 0), top), text, fill=_BOX_COLOUR)
+        pen.text((max(min(x0, image.width - 3 * _LETTER_PX), 0), top), text, fill=BOX_COLOUR)
     return image
 
 
 def to_png(picture: NDArray[np.floating[Any]], window: Window) -> bytes:
     """Encode a picture (rows, columns) through a window, at most 512 px on its longest side."""
     image = Image.fromarray(to_grey(picture, window))
-    return _encode(image.resize(_page_size(image.size, 1.0), Image.Resampling.BICUBIC))
+    return encode(image.resize(page_size(image.size, 1.0), Image.Resampling.BICUBIC))
 
 
 def shrink(data: bytes, *, limit: int) -> bytes:
@@ -156,7 +165,7 @@ def shrink(data: bytes, *, limit: int) -> bytes:
         image = opened.convert("L" if opened.mode == "L" else "RGB")
     while True:
         for quality in _QUALITIES:
-            encoded = _encode(image, quality=quality)
+            encoded = encode(image, quality=quality)
             if len(encoded) <= limit:
                 return encoded
         smaller = (max(1, image.width * 3 // 4), max(1, image.height * 3 // 4))
@@ -165,14 +174,15 @@ def shrink(data: bytes, *, limit: int) -> bytes:
         image = image.resize(smaller, Image.Resampling.LANCZOS)
 
 
-def _page_size(size: tuple[int, int], aspect: float) -> tuple[int, int]:
+def page_size(size: tuple[int, int], aspect: float) -> tuple[int, int]:
     """Square pixels, and 512 px on the longest side: small slices are enlarged, large ones cut."""
     width, height = float(size[0]), size[1] * aspect
     factor = LONGEST_SIDE_PX / max(width, height)
     return max(1, round(width * factor)), max(1, round(height * factor))
 
 
-def _encode(image: Image.Image, *, quality: int | None = None) -> bytes:
+def encode(image: Image.Image, *, quality: int | None = None) -> bytes:
+    """As PNG, or as JPEG of a quality."""
     stream = BytesIO()
     if quality is None:
         image.save(stream, format="PNG")

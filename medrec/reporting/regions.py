@@ -89,13 +89,23 @@ def _value(region: Region | RawRegion) -> float:
     return region.probability if isinstance(region, Region) else region.score
 
 
+def region_words(region: Region | RawRegion) -> str:
+    """What a region is called, and its probability or score."""
+    name = "probability" if isinstance(region, Region) else "score"
+    return f"{_what(region)}, {name} {_value(region):.2f}"
+
+
+def _what(region: Region | RawRegion) -> str:
+    kind = region.attributes.get("type")
+    return f"{region.label} ({kind})" if kind else str(region.label)
+
+
 def _row(region: Region | RawRegion) -> RegionRow:
     box, place = region.box_px, region.box_mm
     depth = "" if box.z0 is None or box.z1 is None else f", slices {box.z0:.0f} to {box.z1 - 1:.0f}"
-    kind = region.attributes.get("type")
     return RegionRow(
         value=_value(region),
-        what=f"{region.label} ({kind})" if kind else str(region.label),
+        what=_what(region),
         slice=region.slice,
         place=f"x {box.x0:.0f} to {box.x1:.0f}, y {box.y0:.0f} to {box.y1:.0f}{depth}",
         millimetres=""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from medrec.domain.finding import CaseStatus, Decision
@@ -10,12 +11,15 @@ from medrec.reporting.case_view import CasePictures, CaseView
 from medrec.reporting.orientation import usual_turn
 from medrec.reporting.pictures import draw_pictures
 from medrec.reporting.regions import on_slice
+from medrec.reporting.strips import draw_strips
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
     from typing import Literal
 
     from medrec.domain.finding import CasePrediction
+    from medrec.domain.volume import Volume
     from medrec.inference.key_slice import KeySlice
     from medrec.inference.screener import CaseOutcome
     from medrec.reporting.model_facts import ModelFacts
@@ -36,13 +40,15 @@ def write_case_page(
     is_clear = prediction.status is CaseStatus.SCORED and prediction.decision is Decision.CLEAR
     if reports == "none" or (reports == "flagged" and is_clear):
         return
-    pictures = _draw(outcome.key_slice, prediction) if outcome.key_slice else None
+    pictures = _draw(outcome.key_slice, prediction, outcome.volumes) if outcome.key_slice else None
     view = CaseView(prediction, model, pictures, outcome.facts)
     write_case_report(out / "cases" / prediction.case_id, view)
 
 
-def _draw(key: KeySlice, prediction: CasePrediction) -> CasePictures:
-    return draw_pictures(
+def _draw(key: KeySlice, prediction: CasePrediction, volumes: Sequence[Volume]) -> CasePictures:
+    here = (key.slice, key.source)
+    images = (n for n, one in enumerate(prediction.images) if (one.slice, one.source) == here)
+    drawn = draw_pictures(
         key.slice,
         key.picture,
         key.heat,
@@ -50,3 +56,6 @@ def _draw(key: KeySlice, prediction: CasePrediction) -> CasePictures:
         turn=usual_turn(key.geometry, key.slice_axis),
         boxes=on_slice(prediction, key.slice, key.source),
     )
+    place = drawn.place and replace(drawn.place, image=next(images, None))
+    turned = [(one, usual_turn(one.geometry, one.slice_axis)) for one in volumes]
+    return replace(drawn, place=place, strips=draw_strips(prediction, turned))

@@ -25,20 +25,25 @@ from medrec.evaluation.settings import EvaluationSettings
 from medrec.io.predictions import read_journal
 from medrec.package.card import show
 from medrec.reporting.evaluation_report import write_evaluation_report
+from medrec.workflows.evaluated_pictures import ScanPictures
 from medrec.workflows.output import prepare_output, write_run
 from medrec.workflows.versions import digest_of, versions
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 (the options of the command)
     predictions: str | Path,
     *,
     against: str | Path,
     out: str | Path,
     split: str | None = None,
+    pictures: bool = False,
     overwrite: bool = False,
     overrides: Sequence[str] = (),
 ) -> EvaluationResult:
     """Hold a screened folder against a manifest; write `evaluation.json`, report, curves, cases.
+
+    With `pictures` the scans that the manifest names are opened, and lesions and boxes drawn over
+    their pixels; else over the key slices in the screened folder.
 
     Raises:
         MedrecError: Predictions, manifest or output folder that can't be used.
@@ -57,13 +62,18 @@ def evaluate(
     result = evaluate_predictions(found, references, settings=settings, boxes=named.boxes)
     result = replace(result, notes=(*result.notes, *named.notes))
     screened = Path(predictions) if Path(predictions).is_dir() else Path(predictions).parent
-    write_evaluation_report(out, result, screened=screened)
+    drawer = ScanPictures(against.parent) if pictures else None
+    write_evaluation_report(out, result, screened=screened, picture_of=drawer)
+    if drawer is not None and drawer.missing:
+        note = f"{drawer.missing} scans of the manifest could not be opened: no picture of these"
+        result = replace(result, notes=(*result.notes, note))
     write_run(
         out,
         {
             "verb": "evaluate",
             "finished": True,
             "split": split,
+            "pictures": pictures,
             "config": config.model_dump(mode="json"),
             "config_digest": digest_of(config),
             "versions": versions(),

@@ -132,10 +132,14 @@ def test_predictions_of_boxes_are_evaluated_with_report_and_case_pages(archive):
         )
     (archive / "predictions.jsonl").write_text("\n".join(lines) + "\n")
 
+    (archive / "images" / "P08_1.png").unlink()  # its case page is drawn without pixels
+
     outcome = medrec("evaluate", archive / "predictions.jsonl", "--against", archive / "m.csv",
-                     "--out", archive / "out", "--set", "bootstrap_rounds=100")  # fmt: skip
+                     "--out", archive / "out", "--set", "bootstrap_rounds=100",
+                     "--pictures")  # fmt: skip
 
     assert outcome.exit_code == 0, outcome.output
+    assert "1 scans of the manifest could not be opened" in outcome.output
     found = json.loads((archive / "out" / "evaluation.json").read_text())["labels"]["tumor"]
     assert {"rule": "iou", "value": 0.5} == found["froc"]["hit"]
     assert 0.5 == found["froc"]["sensitivity"][-1]["value"]
@@ -143,7 +147,13 @@ def test_predictions_of_boxes_are_evaluated_with_report_and_case_pages(archive):
         found["boxes"]["operating_points"]["screening"]["false_positives_per_normal_exam"]["value"]
     )
     report = (archive / "out" / "report.html").read_text()
-    assert "Missed lesions" in report
+    assert "Cases with missed lesions" in report
+    assert report.index("c-06") < report.index("tumor: exams")
+    assert 'href="data:image/' in report
+    pixels = {
+        n: "data:image" in (archive / f"out/cases/c-{n}.html").read_text() for n in ("06", "08")
+    }
+    assert {"06": True, "08": False} == pixels
     assert "Missed: lesion (type glioma)" in (archive / "out/cases/c-06.html").read_text()
     assert "False alarm" in (archive / "out/cases/c-01.html").read_text()
     assert (archive / "out/curves/tumor_froc.csv").is_file()

@@ -113,6 +113,7 @@ def test_a_flagged_case_shows_its_boxes(screened):
     drawn = [page for page in pages if (page / "boxes.png").is_file()]
     without = [page for page in pages if "no region in it" in (page / "report.html").read_text()]
     assert sorted(pages) == sorted([*drawn, *without])
+    assert all((page / "region-1.png").is_file() for page in drawn)
 
 
 def test_the_report_is_drawn_again_from_what_was_saved(screened):

@@ -12,9 +12,9 @@ from medrec.domain.box import Box
 from medrec.domain.reference import LabelledBox
 from medrec.evaluation.detection_result import JudgedBox, JudgedImage, JudgedLesion
 from medrec.evaluation.result import CaseOutcome, Outcome
-from medrec.reporting.detection_charts import draw_image
 from medrec.reporting.detection_view import to_judged_views, to_missed_rows
 from medrec.reporting.evaluation_report import render_evaluated_case
+from medrec.reporting.overlays import draw_image
 from medrec.reporting.screened_pictures import screened_picture, worth_a_picture
 
 HOSTILE = "<script>alert(1)</script>"
