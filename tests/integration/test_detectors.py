@@ -113,11 +113,12 @@ def test_the_report_is_drawn_again_from_what_was_saved(screened):
     assert before == (screened / "cases" / case / "report.html").read_text()
 
 
-@pytest.fixture(scope="module")
-def volumes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=[None, [16, 24, 24]], ids=["whole", "windows"])
+def volumes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("volumes")
     manifest = write_lesion_volumes(folder / "scans", 30)
-    config = a_detector_config(manifest, model={"kind": "detector_3d", "classes": None})
+    model = {"kind": "detector_3d", "classes": None, "window_size": request.param}
+    config = a_detector_config(manifest, model=model)
     del config["model"]["backbone"]
     config |= {
         "scope": {"modality": ["MR"], "body_part": ["BRAIN"], "dimensionality": "volume"},
