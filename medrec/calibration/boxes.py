@@ -48,7 +48,9 @@ class PictureBoxes:
     def joint(self, calibrations: Sequence[BoxCalibration], count: int) -> FloatArray:
         """The joint logits (K,) of the picture; of bare scores where there is no calibrator."""
         odds = log_odds_of(self.boxes, self.score, self.label, calibrations)
-        return joint_logits(odds, self.label, self.image_logits, calibrations, count)
+        return joint_logits(
+            odds, self.label, self.image_logits, calibrations=calibrations, count=count
+        )
 
     def of_label(self, column: int, unit: str) -> ImageBoxes:
         """The boxes and lesions of one label, to be matched."""
@@ -127,6 +129,7 @@ def joint_logits(
     log_odds: FloatArray,
     label: IntArray,
     heads: FloatArray | None,
+    *,
     calibrations: Sequence[BoxCalibration],
     count: int,
 ) -> FloatArray:

@@ -1,7 +1,8 @@
 """Boxes that somebody drew, as COCO's JSON or as CSV: `path,x0,y0,x1,y1[,z0,z1],label`, and more.
 
 Paths are relative to the boxes file. A path without a row has nothing in it; a row of the manifest
-that names no boxes file is unknown.
+that names no boxes file is unknown. YOLO's text files hold boxes of one image each: of that whose
+row names the file.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medrec.data.importers_coco import read_coco_boxes
+from medrec.data.importers_yolo import find_class_names, read_yolo_boxes
 from medrec.data.table import read_table
 from medrec.domain.box import Box, fit
 from medrec.domain.finding import Label
 from medrec.domain.reference import LabelledBox
 from medrec.errors import ManifestError
+from medrec.io.image_size import known_image_size
 from medrec.io.tables import write_rows
 
 if TYPE_CHECKING:
@@ -71,9 +74,8 @@ def _read_table(path: Path, reader: _RowReader) -> None:
     Raises:
         ManifestError: It is none, or lacks a column.
     """
-    if path.suffix.lower() == ".txt":
-        problem = "is no CSV: if it is of YOLO, make one of it with medrec dataset import yolo"
-        raise ManifestError(str(path), [problem])
+    if is_yolo(path):
+        raise ManifestError(str(path), ["is of YOLO, and holds boxes of one image: name that one"])
     table = read_table(path)
     missing = [f"column {name}: missing" for name in REQUIRED if name not in table.columns]
     if len(set(DEPTH) & set(table.columns)) == 1:
@@ -100,18 +102,83 @@ def boxes_of_rows(
     Raises:
         ManifestError: Whatever is wrong with any of the boxes files, all at once.
     """
-    known = {absolute(root / row.path) for row in references}
-    tables: dict[str, Mapping[Path, Boxes]] = {}
-    problems: list[str] = []
-    for name in dict.fromkeys(row.boxes for row in references if row.boxes):
-        try:
-            tables[name] = read_boxes(root / name, known=known, size_of=size_of)
-        except ManifestError as error:
-            problems += [f"{name}: {problem}" for problem in error.problems]
+    tables, problems = read_boxes_files(references, root=root, size_of=size_of)
     if problems:
         where = "boxes"
-        raise ManifestError(where, problems)
+        raise ManifestError(
+            where, [f"{name}: {one}" for name in problems for one in problems[name]]
+        )
     return [_of_row(row, tables[row.boxes], root) if row.boxes else None for row in references]
+
+
+def read_boxes_files(
+    references: Sequence[Reference],
+    *,
+    root: Path,
+    size_of: Callable[[Path], ImageSize | None] | None = None,
+) -> tuple[dict[str, Mapping[Path, Boxes]], dict[str, list[str]]]:
+    """What each boxes file that rows name holds, and what is wrong with the others, by name."""
+    images: dict[str, set[Path]] = {}
+    for row in references:
+        if row.boxes:
+            images.setdefault(row.boxes, set()).add(absolute(root / row.path))
+    known = {absolute(root / row.path) for row in references}
+    names = _ClassNames()
+    tables: dict[str, Mapping[Path, Boxes]] = {}
+    problems: dict[str, list[str]] = {}
+    for name, own in images.items():
+        file = root / name
+        try:
+            if is_yolo(file):
+                tables[name] = _read_yolo(file, own, names, size_of or known_image_size)
+            else:
+                tables[name] = read_boxes(file, known=known, size_of=size_of)
+        except ManifestError as error:
+            problems[name] = list(error.problems)
+    return tables, problems
+
+
+def is_yolo(path: Path) -> bool:
+    """Whether a boxes file is one of YOLO's: by its name."""
+    return path.suffix.lower() == ".txt"
+
+
+@dataclass(frozen=True, slots=True)
+class _ClassNames:
+    """Names of classes, read once a folder: an archive has a text file for each image."""
+
+    of_folder: dict[Path, dict[int, str]] = field(default_factory=dict)
+
+    def of(self, file: Path) -> dict[int, str]:
+        """Those of a text file.
+
+        Raises:
+            ManifestError: Nothing tells them.
+        """
+        if file.parent not in self.of_folder:
+            self.of_folder[file.parent] = find_class_names(file)
+        return self.of_folder[file.parent]
+
+
+def _read_yolo(
+    file: Path,
+    images: Collection[Path],
+    names: _ClassNames,
+    size_of: Callable[[Path], ImageSize | None],
+) -> dict[Path, Boxes]:
+    """The boxes of the one image whose row names a text file of YOLO.
+
+    Raises:
+        ManifestError: Several images name it, the image can't be measured, or wrong lines.
+    """
+    if len(images) > 1:
+        problem = f"is of YOLO, and holds boxes of one image, but {len(images)} images name it"
+        raise ManifestError(str(file), [problem])
+    (image,) = images
+    classes, size = names.of(absolute(file)), size_of(image)
+    if size is None:
+        raise ManifestError(str(file), ["holds shares of an image whose size can't be read"])
+    return {image: read_yolo_boxes(file, size=size, names=classes)}
 
 
 def write_boxes(path: Path, boxes: Iterable[tuple[str, LabelledBox]]) -> None:

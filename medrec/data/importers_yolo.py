@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from medrec.data.imported_boxes import BoxedImage, BoxReader, assemble, mapped
+from medrec.domain.counting import counted
 from medrec.errors import ManifestError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from medrec.data.imported_boxes import ImportedBoxes
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
 
 IMAGES, LABELS = "images", "labels"
 _ENDINGS = (".png", ".jpg", ".jpeg")
+_NAMES = ("classes.txt", "data.yaml", "dataset.yaml")
 _CELLS_OF_A_BOX = 5
+_ABOVE = 4
+"""Folders, from that of a text file upwards, in which the names of its classes are looked for."""
 
 
 def import_yolo(
@@ -59,8 +64,38 @@ def import_yolo(
     if reader.boxes.problems:
         raise ManifestError(str(root), reader.boxes.problems)
     empty = sum(not (root / _label_file(path)).exists() for path in paths)
-    notes = (f"{empty} images have no text file: taken as empty",) if empty else ()
+    lacking = counted(empty, "image has", "images have")
+    notes = (f"{lacking} no text file: taken as empty",) if empty else ()
     return assemble(images, mapped(reader.names, as_label), notes=(*reader.boxes.notes, *notes))
+
+
+def read_yolo_boxes(
+    file: Path, *, size: ImageSize, names: Mapping[int, str]
+) -> tuple[LabelledBox, ...]:
+    """The boxes in the text file of one image; an empty file says that nothing is there.
+
+    Raises:
+        ManifestError: It can't be read, or lines that are no box of the image; all are listed.
+    """
+    reader = _Reader(BoxReader(file.parent, opens_images=False), dict(names))
+    reader.boxes.sizes[file.name] = size
+    found = reader.lines(file.name, file.name, size)
+    if reader.boxes.problems:
+        raise ManifestError(str(file), reader.boxes.problems)
+    return found
+
+
+def find_class_names(file: Path) -> dict[int, str]:
+    """The names of the classes of a text file, from the nearest folder above it that tells them.
+
+    Raises:
+        ManifestError: None tells them, or what tells them can't be read.
+    """
+    for folder in (*file.parents,)[:_ABOVE]:
+        if any((folder / name).is_file() for name in _NAMES):
+            return _names(folder)
+    problem = "nothing names the classes: wanted data.yaml with `names`, or classes.txt, above it"
+    raise ManifestError(str(file), [problem])
 
 
 def _names(root: Path) -> dict[int, str]:
@@ -114,18 +149,22 @@ class _Reader:
     def read(self, path: str) -> tuple[LabelledBox, ...]:
         size = self.boxes.size(path, path)
         name = _label_file(path)
+        if size is None or not (self.boxes.root / name).exists():
+            return ()
+        return self.lines(path, name, size, where=f"{name}, ")
+
+    def lines(
+        self, path: str, name: str, size: ImageSize, *, where: str = ""
+    ) -> tuple[LabelledBox, ...]:
+        """The boxes that the text file `name` holds of the image `path`."""
         try:
             text = (self.boxes.root / name).read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return ()
         except (OSError, UnicodeDecodeError):
-            self.boxes.problems.append(f"{name}: can't be read as text")
-            return ()
-        if size is None:
+            self.boxes.problems.append(f"{where}can't be read as text")
             return ()
         lines = enumerate(text.split("\n"), start=1)
         found = [
-            self._line(path, size, line.split(), f"{name}, line {number}")
+            self._line(path, size, line.split(), f"{where}line {number}")
             for number, line in lines
             if line.strip()
         ]

@@ -81,8 +81,8 @@ class BoxJudge:
             self.odds(found),
             found.boxes.labels.numpy(),
             None if heads is None else heads.double().numpy(),
-            self.calibrations,
-            self.label_count,
+            calibrations=self.calibrations,
+            count=self.label_count,
         )
 
 

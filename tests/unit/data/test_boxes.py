@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from factories import a_reference
+from PIL import Image
 
 from medrec.data.boxes import boxes_of_rows, read_boxes, write_boxes
 from medrec.domain.box import Box, ImageSize
@@ -16,6 +17,8 @@ from medrec.errors import ManifestError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from medrec.domain.reference import Reference
 
 HEAD = "path,x0,y0,x1,y1,label\n"
 
@@ -73,9 +76,53 @@ def test_a_file_without_the_columns_says_what_a_boxes_file_is(tmp_path):
     assert "column label: missing" in str(caught.value)
 
 
-def test_yolo_text_is_named_with_the_verb_that_reads_it(tmp_path):
-    with pytest.raises(ManifestError, match="medrec dataset import yolo"):
-        read_boxes(tmp_path / "a.txt")
+def yolo_rows(folder: Path, **lines: str) -> list[Reference]:
+    """Rows of films of 40 x 20 px below images/, each with its own text file below labels/."""
+    for name in ("images", "labels"):
+        (folder / name).mkdir(exist_ok=True)
+    (folder / "data.yaml").write_text("names: [glioma, cyst]\n")
+    for name, text in lines.items():
+        Image.new("L", (40, 20)).save(folder / "images" / f"{name}.png")
+        (folder / "labels" / f"{name}.txt").write_text(text)
+    return [a_reference(path=f"images/{n}.png", boxes=f"labels/{n}.txt") for n in lines]
+
+
+def test_a_row_may_name_the_yolo_file_of_its_image(tmp_path):
+    rows = yolo_rows(tmp_path, a="1 0.5 0.5 0.25 0.5\n", b="")
+
+    found = boxes_of_rows(rows, root=tmp_path)
+
+    assert [(LabelledBox(Box(15, 5, 25, 15), Label("cyst")),), ()] == found
+
+
+def test_what_is_wrong_with_yolo_files_is_listed_at_once(tmp_path):
+    rows = yolo_rows(tmp_path, a="7 0.5 0.5 0.1 0.1\n0 20 10 4 4\n", b="0 0.5\n", c="")
+    rows += [a_reference(path="images/b.png", boxes="labels/c.txt")]
+    rows += [a_reference(path="images/a.png", boxes="labels/gone.txt")]
+
+    with pytest.raises(ManifestError) as caught:
+        boxes_of_rows(rows, root=tmp_path)
+
+    for complaint, problem in zip(
+        (
+            "labels/a.txt: line 1: class 7 has no name",
+            "labels/a.txt: line 2: wanted shares of the image between 0 and 1",
+            "labels/b.txt: line 1: wanted class, x, y, width and height",
+            "labels/c.txt: is of YOLO, and holds boxes of one image, but 2 images name it",
+            "labels/gone.txt: can't be read as text",
+        ),
+        caught.value.problems,
+        strict=True,
+    ):
+        assert problem.startswith(complaint)
+
+
+def test_yolo_classes_without_names_say_what_names_them(tmp_path):
+    rows = yolo_rows(tmp_path, a="0 0.5 0.5 0.25 0.5\n")
+    (tmp_path / "data.yaml").unlink()
+
+    with pytest.raises(ManifestError, match=r"data\.yaml with `names`"):
+        boxes_of_rows(rows, root=tmp_path)
 
 
 def test_a_coco_file_is_read_without_its_images(tmp_path):
