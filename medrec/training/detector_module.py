@@ -58,7 +58,7 @@ class DetectorModule(ClassifierModule):
 
     def validation_step(self, batch: Batch, _: int) -> None:
         """Judge watched rows, as screening would look at them; weights are the averaged ones."""
-        images, _, objects = batch
+        images, objects = batch[0], batch[2]
         network = cast("Detector", self.network)
         self._watched_losses.append(self._watched_loss(network, batch))
         for found, truth in zip(
@@ -75,7 +75,7 @@ class DetectorModule(ClassifierModule):
         losses = [
             self._detection.loss(network(own), there, known)
             for own, there, known in zip(
-                images.split(parts), objects.split(parts), targets.split(parts), strict=True
+                *(torch.split(one, parts) for one in (images, objects, targets)), strict=True
             )
         ]
         return torch.stack(losses).mean().cpu()
