@@ -293,7 +293,8 @@ def _window_misfits(config: TrainConfig) -> Iterator[str]:
         yield "model.window_px: larger than the pictures (preprocess.size_px); leave it out"
     if not isinstance(model, VolumeDetectorConfig):
         return
-    if model.window_size is None and (model.window_overlap or model.lesion_share):
+    of_window = (model.window_overlap, model.lesion_share)
+    if model.window_size is None and of_window != (None, None):
         yield "model.window_overlap, model.lesion_share: of a window; add model.window_size"
     if model.window_size is not None and sizes.volume_size is not None:
         pairs = zip(model.window_size, sizes.volume_size, strict=True)

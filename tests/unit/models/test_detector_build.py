@@ -119,7 +119,7 @@ def test_windows_of_volumes_are_learned_from_and_looked_through_alike():
             "window_size: larger",
         ),
         (
-            {"kind": "detector_3d", "lesion_share": 0.7},
+            {"kind": "detector_3d", "lesion_share": 0.0},
             {"preprocess": {"volume_size": [16, 64, 64]}},
             "add model.window_size",
         ),
