@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -141,6 +142,22 @@ class BoxesConfig(Schema):
     """Boxes of several looks (windows, mirror images, members) that overlap more are fused."""
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A part of pictures or volumes: its sides, what neighbours share of them, how often lesions'.
+
+    `lesion_share` is how often a part is cut around a lesion in training.
+    """
+
+    sides: tuple[int, ...]
+    overlap: float
+    lesion_share: float
+
+
+WindowSide = Annotated[int, Field(ge=4, le=2048)]
+_SHARED, _AROUND = 0.5, 0.5
+
+
 class _DetectorConfig(Schema):
     """What detectors of pictures and of volumes share."""
 
@@ -194,6 +211,13 @@ class DetectorConfig(_DetectorConfig):
     join_slices: bool = False
     """Report boxes of neighbouring slices as one box with z0 and z1. Else each slice's own."""
 
+    @property
+    def window(self) -> Window | None:
+        """The window of pictures (H, W), in training and in screening."""
+        if self.window_px is None:
+            return None
+        return Window((self.window_px, self.window_px), self.window_overlap, self.lesion_share)
+
 
 class VolumeDetectorConfig(_DetectorConfig):
     """A true 3D detector over a residual network of MONAI; it sees `preprocess.volume_size`."""
@@ -206,6 +230,23 @@ class VolumeDetectorConfig(_DetectorConfig):
     """Slices that the first layer takes in one step: 1 where they are thicker than pixels."""
     first_stage: Annotated[int, Field(ge=1, le=4)] = 1
     """The finest stage that is read: cells of 4 px at stage 1, twice as wide at each next one."""
+    window_size: tuple[WindowSide, WindowSide, WindowSide] | None = None
+    """Depth, height and width of the window through which larger volumes are learned and looked at.
+    None: whole."""
+    window_overlap: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """What neighbouring windows share of a side: at least twice the largest lesion. None: 0.5."""
+    lesion_share: Annotated[float, Field(ge=0, le=1)] | None = None
+    """How often a window is cut around a lesion in training, where the volume has one. None:
+    0.5."""
+
+    @property
+    def window(self) -> Window | None:
+        """The window of volumes (D, H, W), in training and in screening."""
+        if self.window_size is None:
+            return None
+        half = _SHARED if self.window_overlap is None else self.window_overlap
+        around = _AROUND if self.lesion_share is None else self.lesion_share
+        return Window(self.window_size, half, around)
 
     @property
     def backbone(self) -> str:

@@ -283,6 +283,20 @@ def _detector_misfits(config: TrainConfig) -> Iterator[str]:
         yield f"fit.mixup, fit.label_smoothing: a {kind} learns from boxes; leave them out"
     if config.exclusive:
         yield f"exclusive: a {kind} has labels that stand alone; types are model.classes"
-    window = config.model.window_px if isinstance(config.model, DetectorConfig) else None
-    if window is not None and window > config.preprocess.size_px:
+    yield from _window_misfits(config)
+
+
+def _window_misfits(config: TrainConfig) -> Iterator[str]:
+    """A window larger than what all pictures are made is a mistake, and costs time for nothing."""
+    model, sizes = config.model, config.preprocess
+    if isinstance(model, DetectorConfig) and (model.window_px or 0) > sizes.size_px:
         yield "model.window_px: larger than the pictures (preprocess.size_px); leave it out"
+    if not isinstance(model, VolumeDetectorConfig):
+        return
+    of_window = (model.window_overlap, model.lesion_share)
+    if model.window_size is None and of_window != (None, None):
+        yield "model.window_overlap, model.lesion_share: of a window; add model.window_size"
+    if model.window_size is not None and sizes.volume_size is not None:
+        pairs = zip(model.window_size, sizes.volume_size, strict=True)
+        if any(window > side for window, side in pairs):
+            yield "model.window_size: larger than the volumes (preprocess.volume_size)"

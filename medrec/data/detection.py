@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
+from torch.utils.data import Dataset
 
 from medrec.data.boxes import boxes_of_rows
 from medrec.data.dataset import SliceDataset, to_targets
@@ -37,31 +38,42 @@ TYPE = "type"
 
 
 @dataclass(frozen=True, eq=False)
-class DetectionSlices(SliceDataset):
-    """Pictures as in SliceDataset, and the `objects` (N, M, 5) float32 in each.
+class _Boxed(Dataset[tuple[torch.Tensor, ...]]):
+    """What pictures and volumes with `objects` (N, M, 2D + 1) float32 share.
 
-    An object is its box in the picture (y0, x0, y1, x1), then the number of its class; a class of
+    An object is its box (see `medrec.models.detections`), then the number of its class; a class of
     -1 is no object, one of -2 or less is ignored, NaN says that nobody knows what is there. A label
     of which the manifest says nothing is told by the boxes.
     """
 
-    objects: torch.Tensor = field(default_factory=lambda: torch.zeros(0, 1, 5))
+    objects: torch.Tensor = field(default_factory=lambda: torch.zeros(0, 1, 1))
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, ...]:
         return (*super().__getitem__(index), self.objects[index])
 
-    def subset(self, rows: Sequence[int]) -> Self:
-        """The same for some rows, in their order."""
-        chosen = torch.as_tensor(list(rows), dtype=torch.long)
-        return replace(super().subset(rows), objects=self.objects[chosen])
-
     def known_rows(self) -> list[int]:
         """Rows of which it is known what lies where, that nothing does among them."""
-        return _known_rows(self.objects)
+        known: list[int] = torch.isfinite(self.objects).all(dim=(1, 2)).nonzero()[:, 0].tolist()
+        return known
 
     def sides(self, rows: Sequence[int]) -> FloatArray:
-        """Sides (n, 2) of the objects of some rows, in pixels of the pictures."""
-        return _sides(self.objects[list(rows)])
+        """Sides (n, D) of the objects of some rows, in pixels or voxels of the inputs."""
+        objects = self.objects[list(rows)]
+        boxes = objects[objects[..., -1] >= 0][:, :-1].double().numpy()
+        half = boxes.shape[1] // 2
+        return np.asarray(boxes[:, half:] - boxes[:, :half])
+
+    def _of_rows(self, rows: Sequence[int]) -> torch.Tensor:
+        return self.objects[torch.as_tensor(list(rows), dtype=torch.long)]
+
+
+@dataclass(frozen=True, eq=False)
+class DetectionSlices(_Boxed, SliceDataset):
+    """Pictures as in SliceDataset, and the `objects` (N, M, 5) in each."""
+
+    def subset(self, rows: Sequence[int]) -> Self:
+        """The same for some rows, in their order."""
+        return replace(super().subset(rows), objects=self._of_rows(rows))
 
     def inputs(self) -> list[torch.Tensor]:
         """The pictures (1, H, W), as a network looks at them one by one."""
@@ -69,41 +81,16 @@ class DetectionSlices(SliceDataset):
 
 
 @dataclass(frozen=True, eq=False)
-class DetectionVolumes(VolumeDataset):
-    """Volumes as in VolumeDataset, and the `objects` (V, M, 7) in each, as in DetectionSlices."""
-
-    objects: torch.Tensor = field(default_factory=lambda: torch.zeros(0, 1, 7))
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, ...]:
-        return (*super().__getitem__(index), self.objects[index])
+class DetectionVolumes(_Boxed, VolumeDataset):
+    """Volumes as in VolumeDataset, and the `objects` (V, M, 7) in each."""
 
     def subset(self, rows: Sequence[int]) -> Self:
         """The same for some rows, in their order."""
-        chosen = torch.as_tensor(list(rows), dtype=torch.long)
-        return replace(super().subset(rows), objects=self.objects[chosen])
-
-    def known_rows(self) -> list[int]:
-        """Rows of which it is known what lies where, that nothing does among them."""
-        return _known_rows(self.objects)
-
-    def sides(self, rows: Sequence[int]) -> FloatArray:
-        """Sides (n, 3) of the objects of some rows, in voxels of the volumes."""
-        return _sides(self.objects[list(rows)])
+        return replace(super().subset(rows), objects=self._of_rows(rows))
 
     def inputs(self) -> list[torch.Tensor]:
         """The volumes (1, D, H, W)."""
         return list(self.items)
-
-
-def _known_rows(objects: torch.Tensor) -> list[int]:
-    known: list[int] = torch.isfinite(objects).all(dim=(1, 2)).nonzero()[:, 0].tolist()
-    return known
-
-
-def _sides(objects: torch.Tensor) -> FloatArray:
-    boxes = objects[objects[..., -1] >= 0][:, :-1].double().numpy()
-    half = boxes.shape[1] // 2
-    return np.asarray(boxes[:, half:] - boxes[:, :half])
 
 
 def lay_boxes(slices: SliceDataset, *, root: Path, classes: Mapping[str, Label]) -> DetectionSlices:

@@ -87,16 +87,10 @@ class BoxJudge:
 
 
 @dataclass(frozen=True, eq=False)
-class SliceDetector:
-    """Preprocessor and 2D detector: boxes on each slice, or, joined, through the stack.
-
-    The exam's logits are those of its highest slice.
-    """
+class _Detector:
+    """What detectors of slices and of volumes share: who judges, and where."""
 
     judge: BoxJudge
-    preprocessor: Preprocessor
-    joins: bool = False
-    batch_size: int = 8
 
     @property
     def network(self) -> nn.Module:
@@ -107,6 +101,18 @@ class SliceDetector:
     def device(self) -> str:
         """Where it computes."""
         return self.judge.device
+
+
+@dataclass(frozen=True, eq=False)
+class SliceDetector(_Detector):
+    """Preprocessor and 2D detector: boxes on each slice, or, joined, through the stack.
+
+    The exam's logits are those of its highest slice.
+    """
+
+    preprocessor: Preprocessor
+    joins: bool = False
+    batch_size: int = 8
 
     def __call__(self, volume: Volume) -> VolumeLogits:
         """Judge every slice that isn't blank.
@@ -136,21 +142,10 @@ class SliceDetector:
 
 
 @dataclass(frozen=True, eq=False)
-class VolumeDetector:
+class VolumeDetector(_Detector):
     """Preprocessor and 3D detector: boxes through the volume; there are no logits of slices."""
 
-    judge: BoxJudge
     preprocessor: VolumePreprocessor
-
-    @property
-    def network(self) -> nn.Module:
-        """What judges."""
-        return self.judge.network
-
-    @property
-    def device(self) -> str:
-        """Where it computes."""
-        return self.judge.device
 
     def __call__(self, volume: Volume) -> VolumeLogits:
         """Judge the exam.

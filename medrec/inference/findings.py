@@ -29,14 +29,14 @@ def to_findings(
     probability is then shifted from the prevalence that the level was calibrated at (Saerens et al.
     2002, eq. 4). Nothing is known of the other labels there, and theirs stay; but classes that
     exclude the primary one share what it leaves, and have no threshold then: none flags the same
-    exams.
+    exams. A detector's images are shifted as its exams are: see `known_prevalence`.
     """
     primary = Label(package.manifest.primary_label)
     labels = sorted(map(Label, package.manifest.labels), key=lambda label: label != primary)
     values = dict(zip(map(Label, package.manifest.labels), map(float, logits), strict=True))
     findings = [_to_finding(package, label, values, level, operating_point) for label in labels]
-    if prevalence is not None and level in package.manifest.prevalence:
-        known = package.manifest.prevalence[level]
+    known = known_prevalence(package, level)
+    if prevalence is not None and known is not None:
         findings[0] = _shift(findings[0], known, prevalence)
         for number, label in enumerate(labels[1:], start=1):
             entry = package.calibration(label, level)
@@ -44,6 +44,17 @@ def to_findings(
                 moved = shift_entry(entry, known=known, wanted=prevalence, of=primary)
                 findings[number] = _calibrated(moved, values)
     return tuple(findings)
+
+
+def known_prevalence(package: ModelPackage, level: Level) -> float | None:
+    """The prevalence of the primary label that a level's probabilities hold for, if it is known.
+
+    Of a detector it is that of exams at all levels, its boxes among them. All odds of an exam then
+    move by one factor, so that none becomes less likely than what was found in it: with sick and
+    well alike in both places, images of the sick are as much rarer as the sick are.
+    """
+    is_detector = package.manifest.task == "detection"
+    return package.manifest.prevalence.get("exam" if is_detector else level)
 
 
 def decide(findings: Sequence[Finding | RawFinding]) -> Decision:

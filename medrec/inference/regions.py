@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from scipy.special import expit
 
+from medrec.calibration.prevalence import shift_prevalence
 from medrec.domain.box import to_mm
 from medrec.domain.finding import Label, RawRegion, Region
+from medrec.inference.findings import known_prevalence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,12 +25,17 @@ MOST_OF_IMAGE, MOST_OF_CASE = 50, 200
 
 
 def to_regions(
-    package: ModelPackage, boxes: Sequence[FoundBox], volume: Volume
+    package: ModelPackage,
+    boxes: Sequence[FoundBox],
+    volume: Volume,
+    *,
+    prevalence: float | None = None,
 ) -> tuple[Region | RawRegion, ...]:
     """Regions of one series, the likeliest first; what is less likely than 1 % is left out.
 
     Without calibrators of boxes they have scores, and all of them are kept, up to the same numbers:
-    50 an image, 200 a case.
+    50 an image, 200 a case. `prevalence` shifts those of the primary label as it does the exam's
+    finding, see `to_findings`.
     """
     ranked = sorted(boxes, key=lambda one: (one.slice, -one.log_odds))
     kept = [
@@ -36,7 +43,7 @@ def to_regions(
         for _, own in groupby(ranked, key=lambda one: one.slice)
         for one in list(own)[:MOST_OF_IMAGE]
     ]
-    regions = [_to_region(package, one, volume) for one in kept]
+    regions = [_to_region(package, one, volume, prevalence) for one in kept]
     shown = [r for r in regions if isinstance(r, RawRegion) or r.probability >= LEAST_PROBABILITY]
     return highest(shown)
 
@@ -51,7 +58,9 @@ def rank_of(region: Region | RawRegion) -> float:
     return -(region.probability if isinstance(region, Region) else region.score)
 
 
-def _to_region(package: ModelPackage, one: FoundBox, volume: Volume) -> Region | RawRegion:
+def _to_region(
+    package: ModelPackage, one: FoundBox, volume: Volume, prevalence: float | None
+) -> Region | RawRegion:
     manifest = package.manifest
     label = Label(manifest.labels[one.label])
     name = package.box_classes[one.kind]
@@ -72,4 +81,8 @@ def _to_region(package: ModelPackage, one: FoundBox, volume: Volume) -> Region |
     if not package.box_calibrations:
         return raw
     facts = {field.name: getattr(raw, field.name) for field in fields(raw)}
-    return Region(probability=float(expit(one.log_odds)), **facts)
+    probability = float(expit(one.log_odds))
+    if prevalence is not None and label == manifest.primary_label:
+        known = known_prevalence(package, "exam") or prevalence
+        probability = shift_prevalence(probability, known=known, wanted=prevalence)
+    return Region(probability=probability, **facts)

@@ -182,17 +182,25 @@ class Screener:
 
     def _images(self, scored: _Scored) -> Iterator[ImageFindings]:
         rows = zip(scored.logits.slices, scored.logits.image, strict=True)
+        # A detector's slices stay no less likely than the boxes on them.
+        is_shifted = self._package.manifest.task == "detection"
         for index, logits in sorted(rows, key=lambda row: row[0]):
             findings = to_findings(
                 self._package,
                 logits.tolist(),
                 level="image",
                 operating_point=self._settings.operating_point,
+                prevalence=self._settings.prevalence if is_shifted else None,
             )
             yield ImageFindings(scored.volume.slice_sources[index], index, findings)
 
     def _regions(self, scored: _Scored) -> tuple[Region | RawRegion, ...]:
-        return to_regions(self._package, scored.logits.boxes, scored.volume)
+        return to_regions(
+            self._package,
+            scored.logits.boxes,
+            scored.volume,
+            prevalence=self._settings.prevalence,
+        )
 
     def _notes(self, best: _Scored, scored: Sequence[_Scored]) -> tuple[Note, ...]:
         notes = list(dict.fromkeys(note for one in scored for note in one.notes))

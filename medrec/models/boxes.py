@@ -16,7 +16,7 @@ from torchvision.ops import batched_nms
 from medrec.models.detections import Detections
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from medrec.models.detections import DetectorOutput
 
@@ -102,16 +102,21 @@ def _hit(
 
 
 def choose(
-    output: DetectorOutput, label_of: Sequence[int], rules: BoxRules, shape: Sequence[int]
+    output: DetectorOutput,
+    label_of: Sequence[int],
+    rules: BoxRules,
+    shape: Sequence[int],
+    *,
+    where: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> list[Detections]:
     """Choose the boxes of each picture of a batch; `shape` is that of a picture (D sides).
 
     Boxes are cut at the picture's edges. One lesion gives one box, whatever its class. Of each
     label the likeliest box is kept, however unlikely, and however many others there are: it says
-    how likely the picture is.
+    how likely the picture is. `where` says which boxes (M, 2D) count at all, all if left out.
     """
     return [
-        _choose(class_logits, boxes, label_of, rules, shape)
+        _choose(class_logits, boxes, label_of, rules, shape, where)
         for class_logits, boxes in zip(output.class_logits, output.boxes, strict=True)
     ]
 
@@ -122,10 +127,13 @@ def _choose(
     label_of: Sequence[int],
     rules: BoxRules,
     shape: Sequence[int],
+    where: Callable[[torch.Tensor], torch.Tensor] | None,
 ) -> Detections:
     cut = clip(boxes, shape)
     half = cut.shape[1] // 2
     is_there = ((cut[:, half:] - cut[:, :half]) > _TINY).all(dim=1)
+    if where is not None:
+        is_there &= where(cut)
     scores = label_logits(class_logits, label_of, max(label_of) + 1)  # (A, K)
     scores = scores.masked_fill(~is_there[:, None], -torch.inf)
     is_kept = (scores > rules.lowest_logit) | (scores == scores.amax(dim=0, keepdim=True))

@@ -121,9 +121,8 @@ def build_finder(config: DetectorConfig | VolumeDetectorConfig) -> Finder:
     )
     is_flat = isinstance(config, DetectorConfig)
     mirrors = (1 if is_flat else 2,) if boxes.mirror else ()
-    windows = None
-    if isinstance(config, DetectorConfig) and config.window_px is not None:
-        windows = Windows((config.window_px,) * 2, overlap=config.window_overlap)
+    window = config.window
+    windows = None if window is None else Windows(window.sides, overlap=window.overlap)
     return Finder(rules, windows, mirrors, boxes.fusion_overlap)
 
 

@@ -88,30 +88,74 @@ class Finder:
         shape = tuple(images.shape[2:])
         windows = self.windows
         if windows is None:
-            return self._choose(detector, images, shape)
-        parts: list[list[Found]] = [[] for _ in images]
+            return self._choose(detector(images), detector.label_of, shape)
+        parts: list[list[_Part]] = [[] for _ in images]
         for start in windows.starts(shape):
-            chosen = self._choose(detector, windows.cut(images, start), windows.size)
-            for own, seen in zip(parts, chosen, strict=True):
-                own.append(replace(seen, boxes=windows.own(seen.boxes, start, shape)))
+            for own, seen in zip(
+                parts, self._through(windows, detector, images, start), strict=True
+            ):
+                own.append(seen)
         return [self._one(own, shape) for own in parts]
 
+    def _through(
+        self, windows: Windows, detector: Detector, images: torch.Tensor, start: Sequence[int]
+    ) -> list[_Part]:
+        """What one window shows of each image."""
+        shape = tuple(images.shape[2:])
+        sides = zip(windows.size, shape, start, strict=True)
+        visible = tuple(min(size, side - low) for size, side, low in sides)
+        output = detector(windows.cut(images, start))
+        every = self._choose(output, detector.label_of, visible)
+        # A box that a window doesn't answer for may have suppressed all that it answers for.
+        likeliest = choose(
+            output,
+            detector.label_of,
+            replace(self.rules, lowest_logit=torch.inf),
+            visible,
+            where=lambda boxes: windows.answers(boxes, start, shape),
+        )
+        return [
+            _Part(
+                replace(one, boxes=windows.own(one.boxes, start, shape)),
+                spare.moved(spare.boxes.new_tensor(list(start))),
+            )
+            for one, spare in zip(every, likeliest, strict=True)
+        ]
+
     def _choose(
-        self, detector: Detector, images: torch.Tensor, shape: Sequence[int]
+        self, output: DetectorOutput, label_of: Sequence[int], shape: Sequence[int]
     ) -> list[Found]:
-        output = detector(images)
-        boxes = choose(output, detector.label_of, self.rules, shape)
+        boxes = choose(output, label_of, self.rules, shape)
         rows = zip(boxes, _heads(output), _are_finite(output), strict=True)
         return [Found(*row) for row in rows]
 
-    def _one(self, parts: Sequence[Found], shape: Sequence[int]) -> Found:
+    def _one(self, parts: Sequence[_Part], shape: Sequence[int]) -> Found:
         """Of one picture, what its windows found; the whole is as likely as the likeliest one."""
-        boxes = fuse([part.boxes for part in parts], overlap=self.fusion_overlap, is_vote=False)
-        boxes = cut_boxes(boxes, shape)
-        heads = [part.image_logits for part in parts if part.image_logits is not None]
+        seen = [part.found for part in parts]
+        boxes = fuse([one.boxes for one in seen], overlap=self.fusion_overlap, is_vote=False)
+        boxes = _and_missing(cut_boxes(boxes, shape), [part.likeliest for part in parts])
+        heads = [one.image_logits for one in seen if one.image_logits is not None]
         kept = boxes.highest(self.rules.most)
-        is_finite = all(part.is_finite for part in parts)
+        is_finite = all(one.is_finite for one in seen)
         return Found(kept, torch.stack(heads).amax(dim=0) if heads else None, is_finite)
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """What a window shows: what it answers for, and of that the likeliest box of each label."""
+
+    found: Found
+    likeliest: Detections
+
+
+def _and_missing(boxes: Detections, likeliest: list[Detections]) -> Detections:
+    """The same, and of each label that has no box among them the likeliest one that windows saw."""
+    have = set(boxes.labels.tolist())
+    spare = type(boxes).joined(likeliest)
+    missing = spare.pick(
+        torch.tensor([label not in have for label in spare.labels.tolist()], dtype=torch.bool)
+    )
+    return boxes.joined([boxes, missing.highest(0)]) if len(missing) else boxes
 
 
 def _heads(output: DetectorOutput) -> list[torch.Tensor | None]:

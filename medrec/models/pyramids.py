@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,7 +30,7 @@ _CHANNELS = (64, 128, 256, 512)
 _MIDDLE, _HALF_SPAN = 0.5, 0.5
 
 
-class Pyramid(nn.Module):
+class Pyramid(nn.Module, ABC):
     """MONAI's top-down pyramid over the stages of a backbone, and coarser levels above it.
 
     MONAI's own extractor is not taken: it fixes 256 channels, four times the weights and the time
@@ -71,9 +72,9 @@ class Pyramid(nn.Module):
         for level in range(1, len(self.top_down.layer_blocks)):
             self.top_down.layer_blocks[level] = nn.Identity()
 
+    @abstractmethod
     def stages(self, images: torch.Tensor) -> list[torch.Tensor]:
         """The backbone's features, finest first."""
-        raise NotImplementedError
 
 
 class TimmPyramid(Pyramid):

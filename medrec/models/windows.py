@@ -48,21 +48,28 @@ class Windows:
         return torch.nn.functional.pad(part, padding) if any(missing) else part
 
     def own(self, found: Detections, start: Sequence[int], shape: Sequence[int]) -> Detections:
-        """What a window answers for, in the picture's frame: not what its inner edges may have cut.
+        """What a window answers for, in the picture's frame; `found` is in the window's."""
+        inside = self.answers(found.boxes, start, shape)
+        return found.pick(inside).moved(found.boxes.new_tensor(list(start)))
 
-        `found` is in the window's frame. A quarter of the shared part is left to the neighbour: so
-        the parts that windows answer for still share a half of it, and no lesion falls between two.
+    def answers(
+        self, boxes: torch.Tensor, start: Sequence[int], shape: Sequence[int]
+    ) -> torch.Tensor:
+        """Which boxes (M, 2D) in its frame a window answers for: not what its edges may have cut.
+
+        A quarter of the shared part is left to the neighbour: so the parts that windows answer for
+        still share a half of it, and no lesion falls between two.
         """
         half = len(self.size)
-        middles = (found.boxes[:, :half] + found.boxes[:, half:]) / 2
-        inside = torch.ones(len(found), dtype=torch.bool, device=middles.device)
+        middles = (boxes[:, :half] + boxes[:, half:]) / 2
+        inside = torch.ones(len(boxes), dtype=torch.bool, device=middles.device)
         for axis, (low, size, side) in enumerate(zip(start, self.size, shape, strict=True)):
             edge = size * self.overlap * _SHARE
             if low > 0:
                 inside &= middles[:, axis] >= edge
             if low + size < side:
                 inside &= middles[:, axis] <= size - edge
-        return found.pick(inside).moved(middles.new_tensor(list(start)))
+        return inside
 
 
 def _starts(side: int, window: int, overlap: float) -> list[int]:

@@ -137,14 +137,23 @@ def build_any_augmenter(
             return build_augmenter(config, size_px=preprocess.size_px, without=without)
         case SlicesConfig(slices=slices):
             return BagAugmenter(slices, build_augmenter(config, size_px=preprocess.size_px))
-        case DetectorConfig(window_px=side, lesion_share=share):
+        case DetectorConfig():
             plain = build_augmenter(config, size_px=preprocess.size_px)
-            return BoxAugmenter(
-                plain, None if side is None else (side, side), share, tuple(label_of)
-            )
+            return _with_boxes(plain, model, label_of)
         case VolumeConfig():
             return _build_volume_augmenter(config, preprocess)
         case VolumeDetectorConfig():
-            return BoxAugmenter(_build_volume_augmenter(config, preprocess))
+            return _with_boxes(_build_volume_augmenter(config, preprocess), model, label_of)
         case _:
             assert_never(model)
+
+
+def _with_boxes(
+    augment: Augmenter | VolumeAugmenter,
+    model: DetectorConfig | VolumeDetectorConfig,
+    label_of: Sequence[int],
+) -> BoxAugmenter:
+    window = model.window
+    if window is None:
+        return BoxAugmenter(augment, label_of=tuple(label_of))
+    return BoxAugmenter(augment, window.sides, window.lesion_share, tuple(label_of))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from medrec.training.sampling import Batch
     from medrec.training.settings import FitSettings
 
+_SOLID_NDIM = 5
 _FLAT, _FLAT_IOU, _SOLID_IOU = 4, 0.5, 0.1
 
 
@@ -57,14 +58,27 @@ class DetectorModule(ClassifierModule):
 
     def validation_step(self, batch: Batch, _: int) -> None:
         """Judge watched rows, as screening would look at them; weights are the averaged ones."""
-        images, targets, objects = batch
+        images, objects = batch[0], batch[2]
         network = cast("Detector", self.network)
-        self._watched_losses.append(self._detection.loss(network(images), objects, targets).cpu())
+        self._watched_losses.append(self._watched_loss(network, batch))
         for found, truth in zip(
             self._detection.finder([network], images), objects.cpu(), strict=True
         ):
             if torch.isfinite(truth).all():
                 self._images.append(_to_image(found.boxes, truth))
+
+    def _watched_loss(self, network: Detector, batch: Batch) -> torch.Tensor:
+        """Of whole images; of volumes that are learned from in parts, one at a time, to fit."""
+        images, targets, objects = batch
+        is_large = images.ndim == _SOLID_NDIM and self._detection.finder.windows is not None
+        parts = 1 if is_large else len(images)
+        losses = [
+            self._detection.loss(network(own), there, known)
+            for own, there, known in zip(
+                *(torch.split(one, parts) for one in (images, objects, targets)), strict=True
+            )
+        ]
+        return torch.stack(losses).mean().cpu()
 
     def on_validation_epoch_end(self) -> None:
         """Tell Lightning the loss, by which the best epoch may be chosen."""

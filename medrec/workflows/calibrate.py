@@ -130,7 +130,7 @@ def _with_floor(
     if config.method != "auto" or prevalence is not None:
         message = (
             f"{package.manifest.name} finds boxes, and an exam is never less likely than they are: "
-            "leave out --method and --prevalence"
+            "leave out --method and --prevalence; `medrec screen --prevalence` moves both alike"
         )
         raise UsageError(message)
     return config.model_copy(update={"method": "platt_floor"})

@@ -296,10 +296,6 @@ def _check(package: ModelPackage, options: _Options, scans: Path, out: Path) -> 
         check_there(scans)
     except InputError as error:
         problems += [f"{scans}: {problem}" for problem in error.problems]
-    if prevalence is not None and package.box_calibrations:
-        problems.append(
-            f"--prevalence would put exams below the boxes that {manifest.name} finds: leave it out"
-        )
     if prevalence is not None and "exam" not in manifest.prevalence:
         problems.append(f"--prevalence needs a calibrated model, and {manifest.name} is none")
     known = [p.name for p in package.operating_points if p.level == "exam"]

@@ -15,6 +15,7 @@ from medrec.domain.reference import Reference
 from medrec.errors import ManifestError
 from medrec.preprocess.augment import Augmenter
 from medrec.preprocess.augment_boxes import BoxAugmenter
+from medrec.preprocess.augment_volumes import VolumeAugmenter
 from medrec.preprocess.pipeline import Preprocessor
 
 TUMOR = Label("tumor")
@@ -189,3 +190,19 @@ def test_a_whole_picture_keeps_its_labels():
     plain = BoxAugmenter(Augmenter(size_px=32), label_of=(0,))
     _, _, found = plain(torch.rand(1, 32, 32), torch.tensor([[*_FAR, -1]]), torch.ones(1), seed=1)
     assert [1.0] == found.tolist()
+
+
+@pytest.mark.parametrize("shape", [(12, 40, 36), (6, 40, 12)])
+def test_a_part_of_a_volume_is_cut_around_a_lesion_and_padded_where_the_volume_ends(shape):
+    low, high = np.array([2, 5, 3]), np.array([5, 9, 8])
+    volume = torch.zeros(1, *shape)
+    volume[(0, *map(slice, low, high))] = 1
+    cut = BoxAugmenter(VolumeAugmenter(size=shape), (8, 16, 16), 1.0, label_of=(0,))
+    objects = torch.tensor([[*low, *high, 0]]).float()
+    for seed in range(20):
+        part, moved, found = cut(volume, objects, torch.ones(1), seed=seed)
+        assert (1, 8, 16, 16) == tuple(part.shape)
+        z0, y0, x0, z1, y1, x1 = moved[0, :6].int().tolist()
+        assert part[0, z0:z1, y0:y1, x0:x1].min() == 1
+        assert pytest.approx(float(part.sum())) == (z1 - z0) * (y1 - y0) * (x1 - x0)
+        assert found.item() == 1 or moved[0, 6] == -1

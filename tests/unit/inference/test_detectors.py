@@ -21,6 +21,7 @@ from medrec.inference.regions import MOST_OF_IMAGE, to_regions
 from medrec.io.loading import load_file
 from medrec.models.detections import DetectorOutput
 from medrec.models.finder import Finder
+from medrec.models.windows import Windows
 from medrec.preprocess.pipeline import Preprocessor
 from medrec.preprocess.volumes import VolumePreprocessor
 
@@ -103,6 +104,14 @@ def test_a_detector_of_volumes_finds_the_lesion(volume):
     (found,) = VolumeDetector(_judge(_Bright()), prepare)(volume).boxes
     np.testing.assert_allclose([*found.box.low, *found.box.high], [*LOW, *HIGH], atol=0.5)
     assert 4 <= found.slice < 8
+
+
+def test_a_detector_of_volumes_finds_the_lesion_through_windows(volume):
+    prepare = VolumePreprocessor(size=(48, 80, 80), lower=0, upper=100)
+    finder = Finder(windows=Windows((40, 48, 64)))
+    judge = BoxJudge(_Bright(), finder, [IDENTITY], 1, "cpu")
+    (found,) = VolumeDetector(judge, prepare)(volume).boxes
+    np.testing.assert_allclose([*found.box.low, *found.box.high], [*LOW, *HIGH], atol=0.5)
 
 
 def test_a_region_lies_in_the_patient_where_the_lesion_does(volume):

@@ -11,6 +11,7 @@ import torch
 from dicom_factory import a_stack, an_enhanced, an_image, save, save_stack
 from package_factory import a_calibration, a_package
 from PIL import Image
+from scipy.special import expit, logit
 
 from medrec.calibration.boxes import BoxCalibration
 from medrec.config.screening import ScreenConfig
@@ -473,7 +474,7 @@ def test_a_file_of_several_stacks_has_one_row_and_says_which_was_not_judged(scre
 
 
 class _Finds:
-    """Says of each series what was planted for it: logits of both labels, and a box of the second.
+    """Says of each series what was planted for it: logits of both labels, and a box of each.
 
     Series are told apart by their number of slices.
     """
@@ -485,16 +486,19 @@ class _Finds:
 
     def __call__(self, volume):
         exam = np.array(self.logits[volume.slice_count])
-        box = FoundBox(1, 1, exam[1], exam[1], 0, Box(2.0, 2.0, 8.0, 8.0))
+        place = Box(2.0, 2.0, 8.0, 8.0)
+        boxes = tuple(FoundBox(n, n, exam[n], exam[n], 0, place) for n in (0, 1))
         inputs = Preprocessor(size_px=32, crop="none")(volume)
-        return VolumeLogits(np.tile(exam, (len(inputs.slices), 1)), exam, inputs, boxes=(box,))
+        return VolumeLogits(np.tile(exam, (len(inputs.slices), 1)), exam, inputs, boxes=boxes)
 
 
-def test_no_label_of_several_series_is_less_likely_than_its_boxes(tmp_path):
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory):
+    """A package that finds tumors and cysts, with calibrators of boxes, images and exams."""
     labels = ["tumor", "cyst"]
     rule, figure = HitRule(HitKind.IOU, 0.5), Estimate(0.1, None, None, "none")
-    package = a_package(
-        tmp_path / "model",
+    return a_package(
+        tmp_path_factory.mktemp("detector"),
         labels=labels,
         task="detection",
         model={
@@ -516,16 +520,47 @@ def test_no_label_of_several_series_is_less_likely_than_its_boxes(tmp_path):
             for name in labels
         ],
     )
-    # The first series is likeliest to hold a tumor, the second one a cyst.
-    screener = Screener(
-        package, _Finds({5: [3.0, -3.0], 6: [1.0, 2.0]}), ScreenSettings("screening")
-    )
-    add_series(tmp_path / "scans", 1, 1)
-    add_series(tmp_path / "scans", 2, 2, slices=6)
 
-    prediction = screener(only_case(tmp_path / "scans")).prediction
+
+def test_no_label_of_several_series_is_less_likely_than_its_boxes(tmp_path, detector):
+    # The first series is likeliest to hold a tumor, the second one a cyst.
+    logits = {5: [3.0, -3.0], 6: [1.0, 2.0]}
+    screener = Screener(detector, _Finds(logits), ScreenSettings("screening"))
+    add_series(tmp_path, 1, 1)
+    add_series(tmp_path, 2, 2, slices=6)
+
+    prediction = screener(only_case(tmp_path)).prediction
 
     assert [3.0, 2.0] == [finding.logit for finding in prediction.findings]
-    for finding in prediction.findings:
-        own = [region.probability for region in prediction.regions if region.label == finding.label]
+    assert 4 == len(prediction.regions)
+    assert_above_its_boxes(prediction.findings, prediction.regions)
+
+
+def assert_above_its_boxes(findings, regions):
+    for finding in findings:
+        own = [region.probability for region in regions if region.label == finding.label]
         assert finding.probability >= max(own, default=0.0)
+
+
+@pytest.mark.parametrize("prevalence", [0.001, 0.1, 0.5, 0.97])
+def test_a_stated_prevalence_leaves_exams_and_slices_above_their_boxes(
+    tmp_path, detector, prevalence
+):
+    add_series(tmp_path, 1, 1)
+    case, finds = only_case(tmp_path), _Finds({5: [-1.5, 0.5]})
+
+    plain = Screener(detector, finds, ScreenSettings("screening"))(case).prediction
+    settings = ScreenSettings("screening", prevalence=prevalence)
+    shifted = Screener(detector, finds, settings)(case).prediction
+
+    assert_above_its_boxes(shifted.findings, shifted.regions)
+    for image in shifted.images:
+        assert_above_its_boxes(image.findings, shifted.regions)
+    (before,), (after,) = (
+        [region.probability for region in prediction.regions if region.label == "tumor"] or [0.0]
+        for prediction in (plain, shifted)
+    )
+    wanted = expit(logit(before) + logit(prevalence) - logit(0.5))
+    assert (pytest.approx(wanted) if wanted >= 0.01 else 0.0) == after
+    # Nothing was said of cysts.
+    assert plain.findings[1] == shifted.findings[1]

@@ -3,8 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from medrec.models.detections import Detections
+from medrec.models.detections import Detections, DetectorOutput
+from medrec.models.finder import Finder
 from medrec.models.fusion import box_around, fuse, join_slices
 from medrec.models.windows import Windows
 
@@ -107,3 +109,64 @@ def test_the_box_of_a_lesion_holds_its_slices_but_not_the_doubtful_ones():
     box, span = box_around(boxes, np.array([4, 5, 6]), np.array([3.0, 2.0, -4.0]))
     assert [8, 10, 20, 22] == box.tolist()
     assert (4, 6) == span
+
+
+class _Planted(nn.Module):
+    """Boxes each bright cube (or square) that its window shows, as far as it shows it.
+
+    Of every window it also says that something unlikely lies at its low corner.
+    """
+
+    label_of = (0,)
+
+    def forward(self, images: torch.Tensor) -> DetectorOutput:
+        dims = images.ndim - 2
+        shape = torch.tensor(images.shape[2:], dtype=torch.float32)
+        found = [[torch.cat([torch.zeros(dims), 0.05 * shape])]]
+        values = images[0, 0].unique()
+        for value in values[values > 0]:
+            places = (images[0, 0] == value).nonzero().float()
+            found.append([torch.cat([places.amin(dim=0), places.amax(dim=0) + 1])])
+        boxes = torch.cat([torch.stack(own) for own in found])[None]
+        logits = torch.full((1, len(found), 1), 3.0)
+        logits[0, 0] = -6.0
+        return DetectorOutput(logits.amax(dim=1), logits, boxes, boxes[0], (len(found),))
+
+
+@pytest.mark.parametrize(
+    ("shape", "window"),
+    [
+        ((75, 100), (32, 32)),
+        ((20, 40, 70), (16, 32, 32)),
+        ((12, 90, 33), (16, 32, 32)),
+        ((6, 20, 24), (16, 32, 32)),
+    ],
+)
+def test_lesions_are_found_whole_wherever_they_lie_in_pictures_and_volumes(shape, window):
+    rng, sides = np.random.default_rng(len(shape)), np.array(window) // 5
+    for _ in range(12):
+        low = rng.integers(0, np.array(shape) - sides)
+        image = torch.zeros(1, 1, *shape)
+        image[(0, 0, *map(slice, low.tolist(), (low + sides).tolist()))] = 1
+        (found,) = Finder(windows=Windows(window))([_Planted()], image)
+        boxes = found.boxes.boxes[found.boxes.logits > 0]
+        assert [[*low.tolist(), *(low + sides).tolist()]] == boxes.tolist()
+
+
+class _AtTheEdge(nn.Module):
+    """Sees most where a window's inner edge may cut it, which the neighbour answers for."""
+
+    label_of = (0,)
+
+    def forward(self, images: torch.Tensor) -> DetectorOutput:
+        left = 28.0 if images[0, 0, 0, 0] == 1 else 0.0
+        boxes = torch.tensor([[[0.0, left, 4, left + 4], [0.0, 14, 4, 18]]])
+        logits = torch.tensor([[[-5.0], [-7.0]]])
+        return DetectorOutput(logits[:, 0], logits, boxes, boxes[0], (2,))
+
+
+def test_a_picture_whose_windows_leave_all_to_each_other_still_has_a_likeliest_box():
+    picture = torch.zeros(1, 1, 32, 48)
+    picture[0, 0, 0, 0] = 1
+    (found,) = Finder(windows=Windows((32, 32)))([_AtTheEdge()], picture)
+    assert [-7.0] == found.boxes.logits.tolist()

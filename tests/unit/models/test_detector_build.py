@@ -12,9 +12,12 @@ from medrec.config.model import (
     classes_of,
     label_columns,
 )
+from medrec.config.preprocess import AugmentConfig, PreprocessConfig
 from medrec.config.training import TrainConfig
 from medrec.errors import ConfigError
 from medrec.models.build import build_detector, build_finder
+from medrec.preprocess.augment_boxes import BoxAugmenter
+from medrec.preprocess.build import build_any_augmenter
 from medrec.training.build import build_detection
 
 SMALL: dict[str, Any] = {"levels": 2, "channels": 8}
@@ -89,6 +92,17 @@ def test_the_finder_has_the_windows_and_mirrors_of_the_config():
     assert 0.0 == finder.rules.lowest_logit
 
 
+def test_windows_of_volumes_are_learned_from_and_looked_through_alike():
+    config = VolumeDetectorConfig(kind="detector_3d", window_size=(16, 64, 64), lesion_share=0.7)
+    preprocess = PreprocessConfig(volume_size=(32, 96, 96))
+    augment = build_any_augmenter(AugmentConfig(), preprocess, config, label_of=[0])
+    finder = build_finder(config)
+    assert isinstance(augment, BoxAugmenter)
+    assert finder.windows is not None
+    assert (16, 64, 64) == augment.window == finder.windows.size
+    assert (0.7, 0.5) == (augment.lesion_share, finder.windows.overlap)
+
+
 @pytest.mark.parametrize(
     ("model", "changes", "problem"),
     [
@@ -99,6 +113,16 @@ def test_the_finder_has_the_windows_and_mirrors_of_the_config():
         ({}, {"labels": ["tumor", "cyst"], "exclusive": [["tumor", "cyst"]]}, "exclusive"),
         ({}, {"preprocess": {"volume_size": [16, 64, 64]}}, "volume_size"),
         ({"kind": "detector_3d"}, {}, "volume_size"),
+        (
+            {"kind": "detector_3d", "window_size": [16, 96, 64]},
+            {"preprocess": {"volume_size": [16, 64, 64]}},
+            "window_size: larger",
+        ),
+        (
+            {"kind": "detector_3d", "lesion_share": 0.0},
+            {"preprocess": {"volume_size": [16, 64, 64]}},
+            "add model.window_size",
+        ),
     ],
 )
 def test_what_a_detector_can_t_do_is_refused_before_anything_is_read(model, changes, problem):

@@ -12,7 +12,7 @@ from medrec.models.classifiers import TimmClassifier
 from medrec.models.detections import DetectorOutput
 from medrec.models.detectors import Detector, decode
 from medrec.models.finder import Finder
-from medrec.models.pyramids import TimmPyramid, VolumePyramid
+from medrec.models.pyramids import Pyramid, TimmPyramid, VolumePyramid
 from medrec.models.windows import Windows
 
 
@@ -144,3 +144,8 @@ def test_members_vote():
     rules = BoxRules(lowest_logit=-4.6)
     (found,) = Finder(rules)([_Drawn(), _Drawn()], image)
     assert [[4, 20, 10, 28]] == found.boxes.boxes.round().tolist()
+
+
+def test_a_pyramid_that_says_nothing_of_its_stages_can_t_be_made():
+    with pytest.raises(TypeError, match="stages"):
+        Pyramid([8], strides=[(8, 8)], channels=8)
