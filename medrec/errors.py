@@ -60,6 +60,10 @@ class PredictionsError(InputError):
 class DataSplitError(MedrecError):
     """Splits that share patients or pixels, or that can't be made from so few patients."""
 
+    def __init__(self, *problems: str) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
 
 class TrainingError(MedrecError):
     """A fit that can't go on: no finite gradient, too little memory, settings the device lacks."""

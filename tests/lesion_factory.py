@@ -28,7 +28,10 @@ def write_lesion_films(root: Path, count: int, *, seed: int = 0) -> Path:
         film, box = a_lesion_film(kind, rng)
         Image.fromarray(film).save(root / name)
         label = int(kind is not None)
-        rows.append({"path": name, "patient": f"P{number}", "boxes": "boxes.csv", "lesion": label})
+        rows.append(
+            {"path": name, "patient": f"P{number}", "boxes": "boxes.csv", "lesion": label,
+             "archive": "AB"[number // 3 % 2]}
+        )  # fmt: skip
         if box is not None:
             boxes.append((name, *box, "lesion", kind))
     _write(root / "boxes.csv", [_COLUMNS, *boxes])

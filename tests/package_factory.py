@@ -8,7 +8,7 @@ import torch
 
 from medrec.calibration.entry import CalibrationEntry
 from medrec.calibration.operating_point import OperatingPoint
-from medrec.config.model import ModelConfig, NoWeights
+from medrec.config.model import ModelConfig, NoWeights, label_columns
 from medrec.config.preprocess import PreprocessConfig
 from medrec.domain.finding import Label
 from medrec.evaluation.estimate import Estimate
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import nn
+
+    from medrec.calibration.boxes import BoxCalibration
 
 TUMOR = Label("tumor")
 _DIGEST = f"sha256:{'0' * 64}"
@@ -102,6 +104,7 @@ def _a_network(manifest: PackageManifest) -> nn.Module:
     return build_any(
         manifest.model,
         label_count=len(manifest.labels),
+        label_of=label_columns(manifest.model, manifest.labels),
         pretrained=False,
         size_px=manifest.preprocess.size_px,
     )
@@ -114,6 +117,7 @@ def a_package(
     calibrations: Sequence[CalibrationEntry] | None = None,
     levels: Sequence[str] = ("image", "exam"),
     network: nn.Module | None = None,
+    boxes: Sequence[BoxCalibration] = (),
     **changes: Any,
 ) -> ModelPackage:
     """Write and open a package with seeded random weights, or with those of a network."""
@@ -134,6 +138,7 @@ def a_package(
         calibrations=calibrations,
         operating_points=points,
         license_text="CC0",
+        boxes=boxes,
     )
     card = render_card(manifest, calibrations, points, CardFigures((), "medrec models list"))
     return seal_package(folder, card)

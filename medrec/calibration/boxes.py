@@ -19,6 +19,7 @@ from medrec.evaluation.matching import HitKind, ImageBoxes, judge, match_greedil
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from medrec.calibration.heads import HeadCalibration
     from medrec.domain.finding import Label
     from medrec.domain.geometry import FloatArray
     from medrec.evaluation.estimate import Estimate
@@ -47,12 +48,8 @@ class PictureBoxes:
     def joint(self, calibrations: Sequence[BoxCalibration], count: int) -> FloatArray:
         """The joint logits (K,) of the picture; of bare scores where there is no calibrator."""
         odds = log_odds_of(self.boxes, self.score, self.label, calibrations)
-        heads = self.image_logits
-        return np.array(
-            [
-                joint_logit(odds[self.label == k], None if heads is None else float(heads[k]))
-                for k in range(count)
-            ]
+        return joint_logits(
+            odds, self.label, self.image_logits, calibrations=calibrations, count=count
         )
 
     def of_label(self, column: int, unit: str) -> ImageBoxes:
@@ -89,6 +86,8 @@ class BoxCalibration:
     hit: HitRule
     ece_before: Estimate
     ece_after: Estimate
+    head: HeadCalibration | None = None
+    """Of the image head, where there is one that pictures without a lesion could calibrate."""
 
     def __post_init__(self) -> None:
         numbers = (self.slope, self.intercept, self.size_slope)
@@ -126,17 +125,39 @@ def log_odds_of(
     return np.asarray(every[label, np.arange(len(label))])
 
 
-def joint_logit(log_odds: FloatArray, image_logit: float | None) -> float:
-    """The logit of a picture from the log-odds (N,) of its boxes and what its image head says.
+def joint_logits(
+    log_odds: FloatArray,
+    label: IntArray,
+    heads: FloatArray | None,
+    *,
+    calibrations: Sequence[BoxCalibration],
+    count: int,
+) -> FloatArray:
+    """The logits (K,) of a picture from the log-odds (N,) of its boxes and its image head (K,).
 
-    Its sigmoid is never below the probability of the likeliest box: without an image head it is
-    that, with one it is more.
+    Their sigmoid is never below the probability of the likeliest box: without an image head it is
+    that, with one it is more. A head without a calibrator has no say beside boxes that have one.
+    """
+
+    def head(column: int) -> float | None:
+        if heads is None:
+            return None
+        if not calibrations:
+            return float(heads[column])
+        own = calibrations[column].head
+        return None if own is None else own.log_odds(float(heads[column]))
+
+    return np.array([joint_logit(log_odds[label == k], head(k)) for k in range(count)])
+
+
+def joint_logit(log_odds: FloatArray, head: float | None) -> float:
+    """The same of one label: the logarithm of the highest odds of a box and the head's, summed.
 
     >>> joint_logit(np.array([-1.0, 2.0]), None)
     2.0
     """
     highest = float(max(log_odds, default=LEAST_LOGIT))
-    return highest if image_logit is None else float(np.logaddexp(highest, image_logit))
+    return highest if head is None else float(np.logaddexp(highest, head))
 
 
 def is_on_lesion(image: ImageBoxes, rule: HitRule) -> tuple[BoolArray, BoolArray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import yaml
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from medrec.calibration.boxes import BoxCalibration
 from medrec.calibration.entry import CalibrationEntry, Method
+from medrec.calibration.heads import HeadCalibration
 from medrec.calibration.operating_point import OperatingPoint
 from medrec.domain.finding import Label
 from medrec.errors import PackageError
@@ -95,6 +97,14 @@ class _HitRecord(_Record):
     value: float | None = None
 
 
+class _HeadRecord(_Record):
+    slope: float
+    intercept: float
+    patients: int = Field(ge=0)
+    positives: int = Field(ge=0)
+    rows: int = Field(ge=0)
+
+
 class _BoxRecord(_Record):
     label: str
     slope: float
@@ -106,14 +116,16 @@ class _BoxRecord(_Record):
     hit: _HitRecord
     ece_before: _EstimateRecord
     ece_after: _EstimateRecord
+    head: _HeadRecord | None = None
 
     def to_entry(self) -> BoxCalibration:
-        facts = self.model_dump(exclude={"label", "hit", "ece_before", "ece_after"})
+        facts = self.model_dump(exclude={"label", "hit", "ece_before", "ece_after", "head"})
         return BoxCalibration(
             label=Label(self.label),
             hit=HitRule(HitKind(self.hit.rule), self.hit.value),
             ece_before=self.ece_before.to_estimate(),
             ece_after=self.ece_after.to_estimate(),
+            head=HeadCalibration(**self.head.model_dump()) if self.head else None,
             **facts,
         )
 
@@ -231,6 +243,7 @@ def _box_data(entry: BoxCalibration) -> dict[str, object]:
         "hit": hit,
         "ece_before": _estimate_data(entry.ece_before),
         "ece_after": _estimate_data(entry.ece_after),
+        **({"head": asdict(entry.head)} if entry.head else {}),
     }
 
 

@@ -98,7 +98,12 @@ def seg(  # noqa: PLR0913 (each is an option)
     source: Annotated[Path, typer.Argument(help="Folder of DICOM series and segmentations.")],
     out: Manifest,
     patient: Patient = None,
-    patient_unknown: PatientUnknown = False,
+    patient_id: Annotated[
+        bool, typer.Option("--patient-id", help="The patient is DICOM's PatientID, hashed.")
+    ] = False,
+    patient_unknown: Annotated[
+        bool, typer.Option("--patient-unknown", help="Nothing tells patients: each study is one.")
+    ] = False,
     boxes_of: Annotated[
         str, typer.Option("--boxes", help="Boxes of a slice, or of a volume.")
     ] = "volume",
@@ -109,13 +114,13 @@ def seg(  # noqa: PLR0913 (each is an option)
     preview: Preview = None,
 ) -> None:
     """Boxes of the segments of DICOM segmentations: one row a series that one was drawn on."""
+    from medrec.workflows.import_folders import to_patient
     from medrec.workflows.importing_boxes import import_seg
 
-    _check_patient(patient, is_unknown=patient_unknown)
     text = import_seg(
         source,
         out=out,
-        patient=patient,
+        patient=to_patient(patient, by_id=patient_id, is_unknown=patient_unknown),
         per=boxes_of,
         as_label=as_label,
         smallest=smallest,

@@ -21,6 +21,7 @@ def command(
     ] = None,
 ) -> None:
     """Copy images without names: headers cleaned, pixels untouched, files numbered."""
+    from medrec.domain.counting import counted
     from medrec.workflows.deidentify import deidentify
 
     with progress("de-identifying") as update:
@@ -30,6 +31,7 @@ def command(
     for line in result.summary_lines():
         say(line)
     if result.flagged:
-        tell(f"{result.flagged} files may have text in their pixels: see burned_in_annotation")
+        files = counted(result.flagged, "file", "files")
+        tell(f"{files} may have text in their pixels: see burned_in_annotation")
     tell("Pixels are not changed: look at the pictures before you pass them on.")
     raise typer.Exit(result.exit_code)

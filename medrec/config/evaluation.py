@@ -38,3 +38,7 @@ class EvaluateConfig(Schema):
     None: no group."""
     hit: HitConfig | None = None
     """When a box is on a lesion. None: by an IoU of 0.5 in a plane, of 0.1 in a volume."""
+    classes: dict[str, str | None] | None = None
+    """What the manifest's boxes are called (their `type`, else their label), and the label of each,
+    such as glioma: tumor; null leaves the boxes of that name out. None: boxes are called as the
+    labels are, or as the types of the model's own regions."""

@@ -134,7 +134,7 @@ class BoxesConfig(Schema):
     overlap: Annotated[float, Field(gt=0, lt=1)] = 0.3
     """A box that overlaps a higher one more (intersection over union) is of the same lesion."""
     most: Annotated[int, Field(ge=1)] = 50
-    """Boxes of a picture, or of a volume."""
+    """Boxes of a picture, or of a volume; a label's likeliest box is kept beside them."""
     mirror: bool = False
     """Look at the left-right mirror image too, and fuse what both show, in twice the time."""
     fusion_overlap: Annotated[float, Field(gt=0, lt=1)] = 0.3

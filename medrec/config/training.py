@@ -149,6 +149,14 @@ class FitConfig(Schema):
         return self
 
 
+class TestConfig(Schema):
+    """How the test is told."""
+
+    within: str
+    """An attribute whose values are archives that a network may tell apart: what holds positives
+    against negatives, and boxes, is told within each of them alone."""
+
+
 class CardConfig(Schema):
     """What the model card says beside the measured figures."""
 
@@ -188,6 +196,8 @@ class TrainConfig(Schema):
     """Several networks that answer with their mean logit. None: one network."""
     fit: FitConfig = FitConfig()
     calibration: CalibrationConfig = CalibrationConfig()
+    test: TestConfig | None = None
+    """None: figures of all test patients together."""
     audit: AuditConfig | None = None
     """What may be overruled of the audit that runs before training; None nothing."""
     card: CardConfig

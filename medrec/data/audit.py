@@ -20,6 +20,7 @@ from medrec.data.probe import (
 )
 from medrec.data.splits import Place
 from medrec.data.thumbnails import to_thumbnail
+from medrec.domain.counting import counted
 from medrec.domain.reference import Split
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ TELLING = 0.6
 """Lower end of the probe's interval above which metadata alone tell a label."""
 
 _SHOWN = 5
+_LESS_LIKELY = "less likely near-duplicate was", "less likely near-duplicates were"
 _SIDES = ("width", "height", "depth")
 
 
@@ -199,7 +201,8 @@ def _torn(pictures: Pictures, plan: SplitPlan | None) -> list[str]:
     rows = [n for n, row in enumerate(pictures.references) if row.patient in torn]
     named = list(dict.fromkeys(pictures.names[n] for n in rows))
     shown = ", ".join(named[:_SHOWN]) + (", ..." if len(named) > _SHOWN else "")
-    text = f"{len(torn)} patients have rows in several splits: rows {shown}; give each one split"
+    patients = counted(len(torn), "patient has", "patients have")
+    text = f"{patients} rows in several splits: rows {shown}; give each one split"
     return [text] if torn else []
 
 
@@ -211,8 +214,9 @@ def _shared(
         is_placed = _are_placed(pictures, plan)
         where = "in several splits or folds" if is_placed else "under several patients' names"
         text = (
-            f"{len(torn)} pictures stand {where}, {_examples(pictures, torn)}: the same scan under "
-            "two patients; give both one patient, or remove one"
+            f"{counted(len(torn), 'picture stands', 'pictures stand')} {where}, "
+            f"{_examples(pictures, torn)}: the same scan under two patients; give both one "
+            "patient, or remove one"
         )
         yield Problem("duplicates", text)
 
@@ -223,10 +227,15 @@ def _alike(pictures: Pictures, near: NearDuplicates, plan: SplitPlan | None) -> 
         is_placed = _are_placed(pictures, plan)
         where = "in several splits or folds" if is_placed else "under two patients' names"
         text = (
-            f"{len(torn)} pairs of nearly the same picture stand {where}, "
+            f"{_pairs(torn)} {where}, "
             f"{_examples(pictures, torn)}: look at them; give both one patient, or remove one"
         )
         yield Problem("near_duplicates", text)
+
+
+def _pairs(pairs: Sequence[Sequence[int]]) -> str:
+    of = "of nearly the same picture"
+    return counted(len(pairs), f"pair {of} stands", f"pairs {of} stand")
 
 
 def _examples(pictures: Pictures, groups: Sequence[Sequence[int]]) -> str:
@@ -244,25 +253,26 @@ def _warnings(
     together = [rows for rows in identical if not _is_torn(pictures, rows, plan)]
     if together:
         yield (
-            f"{len(together)} pictures stand there more than once, {_examples(pictures, together)}"
-            ": they count more than others"
+            f"{counted(len(together), 'picture stands', 'pictures stand')} there more than once, "
+            f"{_examples(pictures, together)}: copies count more than others"
         )
     torn = [rows for rows in identical if _disagree(pictures, rows)]
     if torn:
         yield (
-            f"{len(torn)} identical pictures have labels that contradict each other, "
+            f"{counted(len(torn), 'identical picture has', 'identical pictures have')} labels that "
+            "contradict each other, "
             f"{_examples(pictures, torn)}"
         )
     beside = [pair[:2] for pair in near.confirmed if not _is_torn(pictures, pair[:2], plan)]
     if beside:
         yield (
-            f"{len(beside)} pairs of nearly the same picture stand within one split, "
+            f"{_pairs(beside)} within one split, "
             f"{_examples(pictures, beside)}: perhaps one patient under two names"
         )
     if near.dropped:
         yield (
-            f"{near.dropped} less likely near-duplicates were not compared: so many pictures are "
-            "alike that a perceptual hash does not tell them apart"
+            f"{counted(near.dropped, *_LESS_LIKELY)} not compared: "
+            "so many pictures are alike that a perceptual hash does not tell them apart"
         )
     balance, probes = measured
     yield from lopsided(balance)

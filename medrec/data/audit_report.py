@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from medrec.data.balance import Share
 from medrec.data.duplicates import Near, NearDuplicates
+from medrec.domain.counting import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 Kind = Literal["duplicates", "near_duplicates", "patients"]
 
 _SHOWN = 20
+_PAIRS = "near-duplicate pair", "near-duplicate pairs"
+_BLANK = "slice that shows nothing but air was", "slices that show nothing but air were"
 
 
 class Problem(NamedTuple):
@@ -60,8 +63,10 @@ class AuditReport:
         """Lines for a person: counts, what was overruled, warnings, the probe of each label."""
         return [
             (
-                f"audit: {self.pictures} pictures of {self.patients} patients; {self.identical} "
-                f"identical groups, {len(self.near.confirmed)} near-duplicate pairs confirmed, "
+                f"audit: {counted(self.pictures, 'picture', 'pictures')} of "
+                f"{counted(self.patients, 'patient', 'patients')}; "
+                f"{counted(self.identical, 'identical group', 'identical groups')}, "
+                f"{counted(len(self.near.confirmed), *_PAIRS)} confirmed, "
                 f"{len(self.near.unconfirmed)} more to look at"
             ),
             *self._say_unseen(),
@@ -77,7 +82,7 @@ class AuditReport:
 
     def _say_unseen(self) -> Iterator[str]:
         if self.blank:
-            yield f"{self.blank} slices that show nothing but air were left out"
+            yield f"{counted(self.blank, *_BLANK)} left out"
         for file in self.unreadable[:_SHOWN]:
             yield f"unreadable: row {file.row}: {file.code}: {file.detail}"
         if len(self.unreadable) > _SHOWN:

@@ -11,6 +11,7 @@ import numpy as np
 
 from medrec.data.boxes import absolute, read_boxes_files
 from medrec.domain.box import overlap
+from medrec.domain.counting import counted
 from medrec.io.image_size import known_image_size
 
 if TYPE_CHECKING:
@@ -76,8 +77,8 @@ def _drawn_twice(of_rows: Sequence[Boxes | None]) -> Iterator[str]:
     rows = [number for number, found in enumerate(of_rows, start=1) if _repeats(found or ())]
     if rows:
         yield (
-            f"{len(rows)} rows have a box twice or more (the same label, IoU {_SAME_IOU:g} or more)"
-            f": {_listed(rows)}"
+            f"{counted(len(rows), 'row has', 'rows have')} a box twice or more (the same label, "
+            f"IoU {_SAME_IOU:g} or more): {_listed(rows)}"
         )
 
 
@@ -102,12 +103,15 @@ def _contradictions(
         bare = [at for at, truth, is_drawn in drawn if truth is True and is_drawn is None]
         against = [at for at, truth, is_drawn in drawn if truth is False and is_drawn]
         if bare and label in boxed:  # a label that is never boxed may be one of whole images
-            yield f"{len(bare)} rows are {label} and have no such box: {_listed(bare)}"
+            lacking = counted(len(bare), f"row is {label} and has", f"rows are {label} and have")
+            yield f"{lacking} no such box: {_listed(bare)}"
         if against:
-            yield f"{len(against)} rows are not {label} and have such a box: {_listed(against)}"
+            words = f"row is not {label} and has", f"rows are not {label} and have"
+            yield f"{counted(len(against), *words)} such a box: {_listed(against)}"
     for label in sorted(boxed - set(labels)):
         count = sum(_counted(found, label) is not None for _, _, found in known)
-        yield f"{count} rows have boxes of {label}, which is no label of the manifest"
+        rows_of = counted(count, "row has", "rows have")
+        yield f"{rows_of} boxes of {label}, which is no label of the manifest"
 
 
 def _counted(boxes: Boxes, label: str) -> bool | None:
@@ -132,8 +136,9 @@ def _outliers(of_rows: Sequence[Boxes | None]) -> Iterator[str]:
         if len(pairs) >= _FEWEST and deviation > 0 and rows:
             low, usual, high = np.exp([logs.min(), np.median(logs), logs.max()])
             yield (
-                f"{len(rows)} rows have boxes of {label} of quite another size than the others "
-                f"(sides of {low:.0f} to {high:.0f} px, {usual:.0f} in the middle): {_listed(rows)}"
+                f"{counted(len(rows), 'row has', 'rows have')} boxes of {label} of quite another "
+                f"size than the others (sides of {low:.0f} to {high:.0f} px, {usual:.0f} in the "
+                f"middle): {_listed(rows)}"
             )
 
 
@@ -151,4 +156,5 @@ def _lacking(references: Sequence[Reference], of_rows: Sequence[Boxes | None]) -
 def _listed(rows: Iterable[int]) -> str:
     numbers = list(rows)
     shown = ", ".join(map(str, numbers[:_SHOWN]))
-    return f"rows {shown}{', ...' if len(numbers) > _SHOWN else ''}"
+    word = "row" if len(numbers) == 1 else "rows"
+    return f"{word} {shown}{', ...' if len(numbers) > _SHOWN else ''}"

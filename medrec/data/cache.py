@@ -15,6 +15,7 @@ from medrec.data.pack import PackEntry
 from medrec.data.pictures import Pictures
 from medrec.data.preparing import prepare_all
 from medrec.data.quality import is_there
+from medrec.domain.counting import counted
 from medrec.errors import MedrecError, OutputError, ScanError
 from medrec.io.digest import file_digest
 from medrec.io.discover import FoundFile, discover, is_regular_file
@@ -140,7 +141,8 @@ class PictureCache:
     def _say_size(self, items: int, files: int) -> str:
         needed = items * self.pack.format.item_bytes / _GIGABYTE
         where = f"cache {self.pack.folder}"
-        return f"{where} needs up to {needed:.2f} GB for {files} files that are not in it yet"
+        wanted = counted(files, "file that is", "files that are")
+        return f"{where} needs up to {needed:.2f} GB for {wanted} not in it yet"
 
     def _free(self) -> int:
         """Bytes that are free where the pack is, or will be."""

@@ -59,9 +59,9 @@ class DetectionSlices(SliceDataset):
         """Rows of which it is known what lies where, that nothing does among them."""
         return _known_rows(self.objects)
 
-    def sides(self) -> FloatArray:
-        """Sides (n, 2) of all objects, in pixels of the pictures."""
-        return _sides(self.objects)
+    def sides(self, rows: Sequence[int]) -> FloatArray:
+        """Sides (n, 2) of the objects of some rows, in pixels of the pictures."""
+        return _sides(self.objects[list(rows)])
 
     def inputs(self) -> list[torch.Tensor]:
         """The pictures (1, H, W), as a network looks at them one by one."""
@@ -86,9 +86,9 @@ class DetectionVolumes(VolumeDataset):
         """Rows of which it is known what lies where, that nothing does among them."""
         return _known_rows(self.objects)
 
-    def sides(self) -> FloatArray:
-        """Sides (n, 3) of all objects, in voxels of the volumes."""
-        return _sides(self.objects)
+    def sides(self, rows: Sequence[int]) -> FloatArray:
+        """Sides (n, 3) of the objects of some rows, in voxels of the volumes."""
+        return _sides(self.objects[list(rows)])
 
     def inputs(self) -> list[torch.Tensor]:
         """The volumes (1, D, H, W)."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from medrec.data.importers_table import outside
 from medrec.data.manifest import wrong_label
 from medrec.domain.box import Box, fit
+from medrec.domain.counting import counted
 from medrec.domain.finding import Label
 from medrec.domain.reference import IGNORE, LabelledBox, Reference
 from medrec.errors import ScanError
@@ -133,7 +134,9 @@ class BoxReader:
         if not self.clipped:
             return ()
         images = len(set(self.clipped))
-        return (f"{len(self.clipped)} boxes hung over the edge of {images} images: cut off there",)
+        boxes = counted(len(self.clipped), "box", "boxes")
+        edges = counted(images, "image", "images")
+        return (f"{boxes} hung over the edge of {edges}: cut off there",)
 
 
 def assemble(
@@ -167,7 +170,8 @@ def _truth(image: BoxedImage, name: str) -> bool | None:
 def _repeats(images: Sequence[BoxedImage]) -> tuple[str, ...]:
     counts = [Counter((one.box, one.label) for one in image.boxes) for image in images]
     repeated = sum(times - 1 for count in counts for times in count.values())
-    return (f"{repeated} boxes are there twice or more",) if repeated else ()
+    boxes = counted(repeated, "box is", "boxes are")
+    return (f"{boxes} there twice or more",) if repeated else ()
 
 
 def mapped(names: Mapping[int, str], as_label: str | None) -> tuple[str, ...]:

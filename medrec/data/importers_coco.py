@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 _PARTS = ("images", "annotations", "categories")
 _NUMBERS_OF_A_BOX = 4
+_MOST_DIGITS = 40
+"""Hashes of 128 bit are the longest IDs in use, and no pixel is near that."""
+
+
+class _LongNumberError(Exception):
+    """An integer that can be neither an ID nor a pixel: arithmetic with it would overflow."""
 
 
 def import_coco(
@@ -66,9 +72,11 @@ def read_coco_boxes(file: Path) -> list[tuple[str, LabelledBox]]:
 
 def _load(file: Path) -> dict[str, list[dict[str, Any]]]:
     try:
-        content = json.loads(file.read_bytes())
+        content = json.loads(file.read_bytes(), parse_int=_to_integer)
     except OSError as error:
         raise ManifestError(str(file), [f"can't be read: {error.strerror}"]) from error
+    except _LongNumberError as error:
+        raise ManifestError(str(file), [str(error)]) from error
     except (ValueError, RecursionError) as error:
         raise ManifestError(str(file), ["is no JSON"]) from error
     found = content if isinstance(content, dict) else {}
@@ -81,6 +89,16 @@ def _load(file: Path) -> dict[str, list[dict[str, Any]]]:
     if problems:
         raise ManifestError(str(file), problems)
     return found
+
+
+def _to_integer(digits: str) -> int:
+    if (count := len(digits.lstrip("-"))) > _MOST_DIGITS:
+        message = (
+            f"holds a number of {count} digits, {digits[:8]}...: no ID and no pixel is so "
+            "long; write the file again"
+        )
+        raise _LongNumberError(message)
+    return int(digits)
 
 
 @dataclass(frozen=True, slots=True)

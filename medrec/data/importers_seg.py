@@ -9,20 +9,24 @@ from typing import TYPE_CHECKING
 
 from medrec.data.components import boxes_in_mask
 from medrec.data.imported_boxes import BoxedImage, BoxReader, assemble
+from medrec.data.scans import FoundScan
 from medrec.domain.ids import PatientKey
 from medrec.domain.modality import FileFormat
 from medrec.domain.series import FileStatus
 from medrec.errors import ManifestError, ScanError
+from medrec.io.discover import FoundFile
+from medrec.io.header import read_header
 from medrec.io.index import open_index
 from medrec.io.loading import load_volume
 from medrec.io.segmentation import is_segmentation, on_grid, read_segmentation
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from medrec.data.boxes_of_masks import BoxesPer
     from medrec.data.imported_boxes import ImportedBoxes
-    from medrec.data.patients import PatientOfPath
+    from medrec.data.patients import PatientOfScan
     from medrec.domain.reference import LabelledBox
     from medrec.domain.series import ScanIndex, Series
     from medrec.domain.volume import Volume
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
 def import_seg(
     root: Path,
     *,
-    patient: PatientOfPath,
+    patient: PatientOfScan,
     per: BoxesPer,
     as_label: str | None = None,
     least_px: int = 1,
@@ -44,14 +48,14 @@ def import_seg(
 
     Args:
         root: The archive's folder; each series lies in a folder of its own, or in one file.
-        patient: Tells the patient from the series' path.
+        patient: Tells the patient of a series: from the path that its row has, or from its header.
         per: Boxes of slices, one slice thick, or of whole volumes.
         as_label: One label for all segments, whose names become the attribute `type` of boxes.
         least_px: Smaller pieces have no box.
 
     Raises:
         ManifestError: No segmentation, one of no series here, or on another grid; series that share
-            a folder; all are listed.
+            a folder, or whose patient nothing tells; all are listed.
         InputError: Nothing is there.
     """
     with open_index(root, patient_key=PatientKey) as index:
@@ -126,7 +130,7 @@ class _Reader:
             if count >= self.least_px:
                 self.found[uid].append(self.boxes.labelled(box, segment.label))
 
-    def images(self, patient: PatientOfPath) -> list[BoxedImage]:
+    def images(self, patient: PatientOfScan) -> list[BoxedImage]:
         """A row of each series, by the folder or the file that it lies in."""
         folders: dict[str, set[str]] = defaultdict(set)
         for uid, series in self.series.items():
@@ -141,5 +145,17 @@ class _Reader:
                 problem = "put each series into a folder of its own, so that a row can name it"
                 self.boxes.problems.append(f"{path}: {problem}")
                 continue
-            rows.append(BoxedImage(path, self.boxes.patient(patient, path, path), tuple(boxes)))
+            whose = self.boxes.patient(_owner(self.series[uid], patient), path, path)
+            rows.append(BoxedImage(path, whose, tuple(boxes)))
         return sorted(rows, key=lambda row: row.path)
+
+
+def _owner(series: Series, patient: PatientOfScan) -> Callable[[str], str]:
+    """Tell the patient of a series from a row's path; the index keeps no PatientID, so read it."""
+    header = series.first
+
+    def tell(path: str) -> str:
+        said = read_header(FoundFile(header.path, header.source)).patient_id
+        return patient(FoundScan(path, header, said))
+
+    return tell

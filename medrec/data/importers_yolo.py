@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from medrec.data.imported_boxes import BoxedImage, BoxReader, assemble, mapped
+from medrec.domain.counting import counted
 from medrec.errors import ManifestError
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ def import_yolo(
     if reader.boxes.problems:
         raise ManifestError(str(root), reader.boxes.problems)
     empty = sum(not (root / _label_file(path)).exists() for path in paths)
-    notes = (f"{empty} images have no text file: taken as empty",) if empty else ()
+    lacking = counted(empty, "image has", "images have")
+    notes = (f"{lacking} no text file: taken as empty",) if empty else ()
     return assemble(images, mapped(reader.names, as_label), notes=(*reader.boxes.notes, *notes))
 
 

@@ -6,6 +6,7 @@ import hashlib
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from medrec.domain.counting import counted
 from medrec.domain.reference import Split
 from medrec.errors import DataSplitError
 
@@ -40,7 +41,7 @@ def check_leakage(
     """
     absent = {row.patient for row in references} - set(plan.assignment)
     if absent:
-        message = f"{len(absent)} patients have no place in the splits"
+        message = f"{counted(len(absent), 'patient has', 'patients have')} no place in the splits"
         raise DataSplitError(message)
     problems = torn_patients(references, plan) + _shared_pictures(references, plan, digests or ())
     if problems:
@@ -56,10 +57,9 @@ def torn_patients(references: Sequence[Reference], plan: SplitPlan) -> list[str]
     ]
     if not torn:
         return []
-    patients = len({references[number].patient for number in torn})
-    return [
-        f"{patients} patients have rows whose split is not that of the plan: rows {_shown(torn)}"
-    ]
+    torn_apart = len({references[number].patient for number in torn})
+    patients = counted(torn_apart, "patient has", "patients have")
+    return [f"{patients} rows whose split is not that of the plan: {_shown(torn)}"]
 
 
 def _contradicts(written: Split, planned: Split, mode: Mode) -> bool:
@@ -82,11 +82,12 @@ def _shared_pictures(
     ]
     if not shared:
         return []
-    examples = "; ".join(f"rows {_shown(numbers)}" for numbers in shared[:_SHOWN])
+    examples = "; ".join(f"{_shown(numbers)}" for numbers in shared[:_SHOWN])
+    pictures = counted(len(shared), "picture stands", "pictures stand")
     return [
         (
-            f"{len(shared)} pictures stand in several splits or folds, {examples}: the same scan "
-            "under two patients; give both one patient, or remove one"
+            f"{pictures} in several splits or folds, {examples}: the same scan under two "
+            "patients; give both one patient, or remove one"
         )
     ]
 
@@ -94,4 +95,5 @@ def _shared_pictures(
 def _shown(numbers: Sequence[int]) -> str:
     """Name rows, counted from 1 below the manifest's head line."""
     rest = ", ..." if len(numbers) > _SHOWN else ""
-    return ", ".join(str(number + 1) for number in numbers[:_SHOWN]) + rest
+    word = "row " if len(numbers) == 1 else "rows "
+    return word + ", ".join(str(number + 1) for number in numbers[:_SHOWN]) + rest

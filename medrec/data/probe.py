@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medrec.data.expressions import UNKNOWN_WORDS
+from medrec.domain.counting import counted
 from medrec.evaluation.discrimination import auroc, auroc_rounds
 from medrec.evaluation.intervals import bootstrap_units
 from medrec.evaluation.samples import Samples
@@ -130,7 +131,8 @@ def probe_label(
     whose = np.array([patients[row] for row in known], dtype=np.str_)
     fewest = min((len(set(whose[truth == side])) for side in (True, False)), default=0)
     if fewest < FEWEST_OF_A_CLASS:
-        note = f"not probed: {fewest} patients of one class, {FEWEST_OF_A_CLASS} are needed"
+        few = counted(fewest, "patient", "patients")
+        note = f"not probed: {few} of one class, {FEWEST_OF_A_CLASS} are needed"
         return ProbeResult(label, None, note=note)
     if not features.names:
         return ProbeResult(label, None, note="not probed: nothing is known beside the pixels")

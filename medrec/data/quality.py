@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from medrec.domain.counting import counted
 from medrec.errors import ScanError
 from medrec.io.loading import read_grid
 
@@ -36,7 +37,7 @@ def find_data_problems(
     return [
         *_missing(references, root),
         *find_faults(references, root=root, labels=labels),
-        *_torn(references),
+        *say_torn(references),
     ]
 
 
@@ -60,9 +61,10 @@ def _missing(references: Sequence[Reference], root: Path) -> Iterator[str]:
         lost = {path: found for path, found in rows.items() if not is_there(root / path)}
         if lost:
             named = _say_rows([found[0] for found in lost.values()])
+            files = counted(len(lost), f"file of column {what} is", f"files of column {what} are")
             yield (
-                f"{len(lost)} files of column {what} are missing, {named}: paths start where the "
-                "manifest lies; correct them, or leave the rows out"
+                f"{files} missing, {named}: paths start where the manifest lies; correct them, or "
+                "leave the rows out"
             )
 
 
@@ -86,8 +88,8 @@ def _other_grids(references: Sequence[Reference], root: Path) -> Iterator[str]:
     ]
     if wrong:
         yield (
-            f"{len(wrong)} masks lie on another grid than their scan, {_say_rows(wrong)}: resample "
-            "them onto the scan's own, or clear the cells"
+            f"{counted(len(wrong), 'mask lies', 'masks lie')} on another grid than the scan, "
+            f"{_say_rows(wrong)}: resample onto the scan's own, or clear the cells"
         )
 
 
@@ -125,19 +127,23 @@ def _one_class(references: Sequence[Reference], labels: Sequence[str]) -> Iterat
             )
 
 
-def _torn(references: Sequence[Reference]) -> Iterator[str]:
+def say_torn(references: Sequence[Reference]) -> list[str]:
+    """What to say of patients whose rows stand in several splits: they are named by their rows."""
     splits: Mapping[str, set[str | None]] = defaultdict(set)
     for row in references:
         splits[row.patient].add(row.split)
     torn = {patient for patient, found in splits.items() if len(found - {None}) > 1}
-    if torn:
-        rows = [number for number, row in enumerate(references) if row.patient in torn]
-        yield (
-            f"{len(torn)} patients have rows in several splits, {_say_rows(rows)}: a patient "
-            "belongs to one alone"
-        )
+    if not torn:
+        return []
+    rows = [number for number, row in enumerate(references) if row.patient in torn]
+    patients = counted(len(torn), "patient has", "patients have")
+    return [f"{patients} rows in several splits, {_say_rows(rows)}: a patient belongs to one alone"]
 
 
 def _say_rows(numbers: Sequence[int]) -> str:
     more = f" and {len(numbers) - _SHOWN} more" if len(numbers) > _SHOWN else ""
-    return "rows " + ", ".join(str(number + 1) for number in numbers[:_SHOWN]) + more
+    return (
+        ("rows " if len(numbers) > 1 else "row ")
+        + ", ".join(str(number + 1) for number in numbers[:_SHOWN])
+        + more
+    )

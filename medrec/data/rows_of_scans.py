@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from medrec.domain.modality import PROJECTIONS, FileFormat
+from medrec.io.grouping import is_of_volume
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -32,9 +32,9 @@ def rows_of_scans(
 ) -> list[ScanRow]:
     """Gather scans into rows, by path.
 
-    DICOM files of one study that share a folder are slices, unless they are projections, or lie
-    in a folder of `loose`, which holds single images. Such a folder must hold nothing else: what
-    does is noted in `problems`.
+    DICOM files of one study that share a folder are slices, unless they are films, photographs,
+    screenshots or other stills, or lie in a folder of `loose`, which holds single images. Such a
+    folder must hold nothing else: what does is noted in `problems`.
     """
     folders: dict[str, list[FoundScan]] = defaultdict(list)
     for scan in scans:
@@ -59,13 +59,8 @@ def _rows(
 
 
 def _is_stack(scans: Sequence[FoundScan]) -> bool:
-    slices = [scan.header for scan in scans if _is_slice(scan)]
+    slices = [scan.header for scan in scans if is_of_volume(scan.header)]
     return len(slices) > 1 and len({header.study_uid for header in slices}) == 1
-
-
-def _is_slice(scan: FoundScan) -> bool:
-    header = scan.header
-    return header.format is FileFormat.DICOM and header.modality not in {None, *PROJECTIONS}
 
 
 def _crowded(
@@ -76,7 +71,7 @@ def _crowded(
         outer = next((name for name in above if name in stacks), None)
         if outer is not None:
             yield f"{folder}: lies in {outer}, whose DICOM files are a series of their own"
-        elif not all(_is_slice(scan) for scan in inside):
+        elif not all(is_of_volume(scan.header) for scan in inside):
             yield f"{folder}: holds a DICOM series beside other images: give it its own folder"
     for folder in folders:
         parents = (parent.as_posix() for parent in PurePosixPath(folder).parents)

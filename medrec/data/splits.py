@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from medrec.data.quality import say_torn
+from medrec.domain.counting import counted
 from medrec.domain.reference import Reference, Split
 from medrec.errors import DataSplitError, ManifestError
 from medrec.io.tables import write_rows
@@ -32,6 +34,7 @@ _TURNS = (
 )  # fmt: skip
 
 _COLUMNS = ("patient", "split", "fold")
+_OF_THE_MANIFEST = "patient of the manifest is", "patients of the manifest are"
 
 
 class Place(NamedTuple):
@@ -94,6 +97,7 @@ def plan_splits(
     """
     patients = _by_patient(references)
     given, problems = _given_splits(patients)
+    problems = [*say_torn(references), *problems]
     if given or problems:
         mode = mode_of(references)
         return _keep(given, problems=problems, mode=mode, folds=folds, seed=seed)
@@ -105,8 +109,8 @@ def plan_splits(
     tested = [ceil(fraction * len(names) - 1e-9) for names in groups]
     if count - sum(tested) < folds:
         message = (
-            f"{count} patients are too few: {FEWEST_TESTED} or more are held out for the test, and "
-            f"{folds} folds need as many patients besides"
+            f"{counted(count, 'patient is', 'patients are')} too few: {FEWEST_TESTED} or more are "
+            f"held out for the test, and {folds} folds need as many patients besides"
         )
         raise DataSplitError(message)
     turns = _turns(mode, folds)
@@ -131,7 +135,8 @@ def deal_folds(
     """
     patients = _by_patient(references)
     if len(patients) < folds:
-        message = f"{len(patients)} patients can't fill {folds} folds: ask for fewer folds"
+        few = counted(len(patients), "patient", "patients")
+        message = f"{few} can't fill {folds} folds: ask for fewer folds"
         raise DataSplitError(message)
     strata = _strata(patients, stratify_by)
     dealt = [name for _, names in sorted(strata.items()) for name in _shuffled(names, seed)]
@@ -182,7 +187,7 @@ def read_splits(path: Path, references: Iterable[Reference]) -> SplitPlan:
     absent = present - set(plan.assignment)
     if absent:
         problems.append(
-            f"{len(absent)} patients of the manifest are not in it: move the file away to plan "
+            f"{counted(len(absent), *_OF_THE_MANIFEST)} not in it: move the file away to plan "
             "anew, or add them; never let a patient of the test train"
         )
     # Only the patients at hand count: a frozen file may place more.
@@ -223,7 +228,8 @@ def _read_plan(path: Path) -> tuple[SplitPlan, list[str]]:
     plan = _to_plan([] if problems else [row for _, row in rows])
     names = [row["patient"] for _, row in rows]
     if len(set(names)) < len(names):
-        problems.append(f"{len(names) - len(set(names))} patients are named twice")
+        twice = counted(len(names) - len(set(names)), "patient is", "patients are")
+        problems.append(f"{twice} named twice")
     return plan, problems
 
 
@@ -247,10 +253,12 @@ def _unusable(plan: SplitPlan, present: set[str]) -> list[str]:
     rest = [place for place in places if place.split is not Split.TEST]
     unfolded = sum(place.fold is None for place in rest)
     if unfolded:
-        problems.append(f"{unfolded} patients have neither a fold nor the split test: give folds")
+        bare = counted(unfolded, "patient has", "patients have")
+        problems.append(f"{bare} neither a fold nor the split test: give folds")
     other = sum(place.split is not Split.TRAIN for place in rest)
     if other:
-        problems.append(f"{other} patients are to tune or calibrate: with folds all others train")
+        apart = counted(other, "patient is", "patients are")
+        problems.append(f"{apart} to tune or calibrate: with folds all others train")
     if len({place.fold for place in rest} - {None}) < FEWEST_FOLDS:
         problems.append("fewer than two folds hold patients: cross-fitting needs two or more")
     return problems
@@ -278,25 +286,18 @@ def _by_patient(references: Sequence[Reference]) -> dict[str, list[Reference]]:
 def _given_splits(
     patients: Mapping[str, Sequence[Reference]],
 ) -> tuple[dict[str, Split], list[str]]:
-    """The split that the rows write down for each patient, and which are unclear; nothing if none.
+    """The split that the rows write down for each patient, and what they lack; nothing if none.
 
     A patient of several splits counts for the first: so few may be too few all the same.
     """
     found = {name: {row.split for row in rows} for name, rows in patients.items()}
     known = {name: [one for one in splits if one] for name, splits in found.items()}
     given = {name: min(splits) for name, splits in known.items() if splits}
-    torn = sum(1 for splits in found.values() if len(splits) > 1)
-    absent = len(patients) - len(given)
-    problems = []
-    if torn:
-        problems.append(
-            f"{torn} patients have rows in several splits: a patient belongs to one alone"
-        )
-    if given and absent:
-        problems.append(
-            f"{absent} patients have no split, though others have: give all a split, or none"
-        )
-    return given, problems
+    absent = sum(None in splits for splits in found.values())
+    if not given or not absent:
+        return given, []
+    rows = counted(absent, "patient has rows", "patients have rows")
+    return given, [f"{rows} without a split, though others have one: give all rows one, or none"]
 
 
 def _keep(
@@ -316,15 +317,17 @@ def _keep(
         problems.append("no patient has the split train")
     if tested < FEWEST_TESTED:
         problems.append(
-            f"{tested} patients have the split test, where {FEWEST_TESTED} or more are needed: "
-            "give more of them the split test, or leave the column split out to have it planned"
+            f"{counted(tested, 'patient has', 'patients have')} the split test, where "
+            f"{FEWEST_TESTED} or more are needed: give more of them the split test, or leave the "
+            "column split out to have it planned"
         )
     is_whole = {Split.TUNE, Split.CALIBRATE} <= set(given.values())
     is_folded = mode == "cross_fit" or not is_whole
     if is_folded and len(given) - tested < folds:
-        problems.append(f"{len(given) - tested} patients beside the test can't fill {folds} folds")
+        rest = counted(len(given) - tested, "patient", "patients")
+        problems.append(f"{rest} beside the test can't fill {folds} folds")
     if problems:
-        raise DataSplitError("; ".join(problems))
+        raise DataSplitError(*problems)
     if not is_folded:
         return SplitPlan("held_out", {name: Place(split) for name, split in given.items()})
     turns = _turns("cross_fit", folds)

@@ -10,7 +10,7 @@ import numpy as np
 
 from medrec.domain.finding import Finding
 from medrec.evaluation.box_calibration import measure_box_calibration
-from medrec.evaluation.detection_images import gather_images
+from medrec.evaluation.detection_gather import gather_images
 from medrec.evaluation.detection_result import DetectionCurves, DetectionResult, Froc
 from medrec.evaluation.detection_set import AT_RATE, DetectionSet
 from medrec.evaluation.detection_shares import measure_boxes_at, measure_sizes
@@ -50,19 +50,11 @@ def measure_detection(
     None where no scored case has known boxes.
     """
     gathered = gather_images(cases, truth, label)
-    if gathered.contradicting:
-        notes.add(
-            f"{gathered.contradicting} images are labelled without a box, or boxed against their"
-            " label: they are in no figure of boxes"
-        )
-    if gathered.mixed:
-        notes.add(f"{gathered.mixed} images have flat boxes beside solid ones: left out")
-    kinds = {image.is_solid for image in gathered.images if image.truths or image.regions}
-    if len(kinds) > 1:
-        notes.add("some images have solid boxes and some flat ones: no figure of boxes")
-    if not gathered.images or len(kinds) > 1:
+    for line in gathered.notes():
+        notes.add(line)
+    if not gathered.images:
         return None, {}
-    is_solid = True in kinds
+    is_solid = gathered.is_solid
     rule = settings.hit or (SOLID_RULE if is_solid else FLAT_RULE)
     found = DetectionSet(gathered.images, rule, settings, is_solid)
     points = _thresholds(cases, label, settings)

@@ -136,11 +136,15 @@ class JudgedLesion:
 
 @dataclass(frozen=True, slots=True)
 class JudgedImage:
-    """One image at the threshold that its pages show; `slice` is None of a whole case."""
+    """One image at the threshold that its pages show; `slice` is None of a film or whole volume.
+
+    `source` is the file of its pixels, empty where no image of it was scored.
+    """
 
     slice: int | None
     lesions: tuple[JudgedLesion, ...]
     boxes: tuple[JudgedBox, ...]
+    source: str = ""
 
     @property
     def missed(self) -> int:

@@ -58,7 +58,7 @@ def evaluate_predictions(
     judged: dict[Label, Judged] = {}
     if boxes:
         labels, judged = _measure_boxes(joined.cases, labels, boxes, settings, notes)
-    strata = stratify(joined.cases, known, settings=settings, notes=notes)
+    strata = stratify(joined.cases, known, settings=settings, notes=notes, boxes=boxes)
     exclusive = _groups(joined.cases, known, settings, notes)
     return EvaluationResult(
         labels=labels,

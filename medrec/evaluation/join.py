@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from enum import IntEnum
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from medrec.domain.finding import CaseStatus
 from medrec.errors import ManifestError
 from medrec.evaluation.result import Flow, SliceFlow
+from medrec.evaluation.stacks import Stacks, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 class JoinedCase:
     """A prediction with the manifest's rows on it.
 
-    `image_rows` maps the index of an image in `prediction.images` to its slice rows;
-    `other_slice_rows` are those of slices that have no image.
+    `image_rows` maps the index of an image in `prediction.images` to its slice rows, or, in a study
+    of several films, to the rows of that film; `other_slice_rows` are those of slices that have no
+    image.
     """
 
     prediction: CasePrediction
@@ -54,7 +55,8 @@ def join(predictions: Sequence[CasePrediction], references: Sequence[Reference])
 
     A path joins the source that equals it, else the one source that is a suffix of it or that it
     is a suffix of, else the one case whose source lies below it (a DICOM folder). Slice rows join
-    the image of their number, and may name the slice's own file.
+    the image of their number, and may name the slice's own file; rows of a study of several films
+    join the film that they name, unless all of them name the study's first file.
 
     Raises:
         ManifestError: Rows on one case that name different patients.
@@ -75,7 +77,7 @@ def join(predictions: Sequence[CasePrediction], references: Sequence[Reference])
         JoinedCase(
             prediction=predictions[number],
             unit=rows[0].resampling_unit,
-            exam_rows=tuple(row for row in rows if row.slice is None),
+            exam_rows=sorted_slices[number].exam,
             image_rows=sorted_slices[number].by_image,
             other_slice_rows=sorted_slices[number].other,
         )
@@ -117,20 +119,24 @@ class _Places:
         self.by_case: dict[str, set[int]] = defaultdict(set)
         self.exams = _Paths()
         self.images = _Paths()
+        self.films = _Paths()
         for number, prediction in enumerate(predictions):
             self.by_case[prediction.case_id].add(number)
             self.exams.add(prediction.source, number)
             for source in {image.source for image in prediction.images}:
                 self.images.add(source, number)
+                if Stacks(prediction).are_films:
+                    self.films.add(source, number)
 
     def find(self, case: str | None, path: str, is_slice: bool) -> _Match:  # noqa: FBT001 (a key's part)
         if case is not None:
             return _Match(frozenset(self.by_case.get(case, ())), _Rank.EXACT)
-        parts = _parts(path)
+        parts = parts_of(path)
+        images = self.images if is_slice else self.films
         tries = {
-            _Rank.EXACT: self.exams.exact(parts) or (self.images.exact(parts) if is_slice else ()),
+            _Rank.EXACT: self.exams.exact(parts) or images.exact(parts),
             _Rank.SUFFIX: self.exams.suffix(parts),
-            _Rank.IMAGE_SUFFIX: self.images.suffix(parts) if is_slice else (),
+            _Rank.IMAGE_SUFFIX: images.suffix(parts),
             _Rank.FOLDER: self.exams.below(parts),
         }
         for rank, cases in tries.items():
@@ -146,7 +152,7 @@ class _Paths:
         self.folders: dict[tuple[str, ...], set[int]] = defaultdict(set)
 
     def add(self, source: str, number: int) -> None:
-        parts = _parts(source)
+        parts = parts_of(source)
         self.whole[parts].add(number)
         for cut in range(1, len(parts)):
             self.endings[parts[cut:]].add(number)
@@ -162,11 +168,6 @@ class _Paths:
 
     def below(self, parts: tuple[str, ...]) -> set[int]:
         return self.folders.get(parts, set())
-
-
-def _parts(path: str) -> tuple[str, ...]:
-    parts = PurePosixPath(path.replace("\\", "/")).parts
-    return tuple(part for part in parts if part not in (".", "..", "/"))
 
 
 def _drop_rivals(found: Mapping[_Key, _Match]) -> None:
@@ -202,20 +203,25 @@ def _check_units(
 
 @dataclass(frozen=True, eq=False)
 class _SortedSlices:
+    exam: tuple[Reference, ...]
     by_image: Mapping[int, tuple[Reference, ...]]
     other: tuple[Reference, ...]
     ambiguous: int
 
 
-def _sort_slices(prediction: CasePrediction, rows: Iterable[Reference]) -> _SortedSlices:
+def _sort_slices(prediction: CasePrediction, rows: Sequence[Reference]) -> _SortedSlices:
     by_image: dict[int, list[Reference]] = defaultdict(list)
+    exam: list[Reference] = []
     other: list[Reference] = []
     ambiguous = 0
     numbers: dict[int, list[int]] = defaultdict(list)
     for index, image in enumerate(prediction.images):
         numbers[image.slice].append(index)
+    film_of = _films_named(prediction, rows)
     for row in rows:
         if row.slice is None:
+            film = film_of.get(row.path)
+            (exam if film is None else by_image[film]).append(row)
             continue
         candidates = _of_own_file(prediction, numbers.get(row.slice, []), row)
         if len(candidates) == 1:
@@ -224,17 +230,31 @@ def _sort_slices(prediction: CasePrediction, rows: Iterable[Reference]) -> _Sort
             other.append(row)
             ambiguous += len(candidates) > 1
     frozen = {index: tuple(found) for index, found in by_image.items()}
-    return _SortedSlices(frozen, tuple(other), ambiguous)
+    return _SortedSlices(tuple(exam), frozen, tuple(other), ambiguous)
+
+
+def _films_named(prediction: CasePrediction, rows: Sequence[Reference]) -> dict[str, int]:
+    """Of a study of several films, the film that each row without a slice names, by its path.
+
+    Rows that name the first file alone may well mean the study: it is what stands for it.
+    """
+    stacks = Stacks(prediction)
+    if not stacks.are_films:
+        return {}
+    named = {row.path: stacks.named_by(row.path) for row in rows if row.slice is None}
+    found = {path: films[0] for path, films in named.items() if len(films) == 1}
+    is_first = {prediction.images[film].source == prediction.source for film in found.values()}
+    return {} if is_first == {True} else found
 
 
 def _of_own_file(prediction: CasePrediction, candidates: list[int], row: Reference) -> list[int]:
     """Of several images with one number (several series), those whose file the row names."""
     if len(candidates) < 2:  # noqa: PLR2004 (nothing to choose from)
         return candidates
-    wanted = _parts(row.path)
+    wanted = parts_of(row.path)
     own = []
     for index in candidates:
-        source = _parts(prediction.images[index].source)
+        source = parts_of(prediction.images[index].source)
         shared = min(len(source), len(wanted))
         if source[-shared:] == wanted[-shared:]:
             own.append(index)
@@ -254,7 +274,12 @@ def _flow(
     ambiguous = sum(part.ambiguous for part in slices)
     by_status = [(case.prediction.status is CaseStatus.SCORED, case) for case in cases]
     slice_flow = SliceFlow(
-        scored=sum(len(rows) for _, case in by_status for rows in case.image_rows.values()),
+        scored=sum(
+            row.slice is not None
+            for _, case in by_status
+            for rows in case.image_rows.values()
+            for row in rows
+        ),
         unscored=sum(len(case.other_slice_rows) for scored, case in by_status if scored)
         - ambiguous,
         not_judged=sum(len(case.other_slice_rows) for scored, case in by_status if not scored),

@@ -61,12 +61,17 @@ def _median(found: DetectionSet, images: list[int], values: list[float]) -> Esti
 
 
 def _placed(found: DetectionSet) -> list[_Placed]:
-    by_case: dict[int, list[Region | RawRegion]] = defaultdict(list)
+    by_stack: dict[tuple[int, int], list[Region | RawRegion]] = defaultdict(list)
     for image in found.images:
-        by_case[image.case] += image.regions
-    spacings = {case: spacing_of(regions) for case, regions in by_case.items()}
+        by_stack[image.case, image.stack] += image.regions
+    spacings = {stack: spacing_of(regions) for stack, regions in by_stack.items()}
     return [
-        _place(number, image.boxes[box], image.truths[lesion].box, spacings[image.case])
+        _place(
+            number,
+            image.boxes[box],
+            image.truths[lesion].box,
+            spacings[image.case, image.stack],
+        )
         for number, image in enumerate(found.images)
         for lesion, box in enumerate(found.hits[number].best)
         if box >= 0 and found.arrays[number].score[box] >= found.threshold

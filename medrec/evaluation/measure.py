@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from medrec.domain.counting import counted
 from medrec.evaluation.discrimination import (
     auroc_delong,
     auroc_rounds,
@@ -217,9 +218,11 @@ _SHARES = ("sensitivity", "specificity", "ppv", "npv")
 
 def _note_rows(rows: LevelRows, notes: Notes) -> None:
     if rows.unknown:
-        notes.add(f"{rows.unknown} rows of unknown truth are in no figure")
+        unknown = counted(rows.unknown, "row of unknown truth is", "rows of unknown truth are")
+        notes.add(f"{unknown} in no figure")
     if rows.unusable:
-        notes.add(f"{rows.unusable} rows have no finite score of this label: left out")
+        unusable = counted(rows.unusable, "row has", "rows have")
+        notes.add(f"{unusable} no finite score of this label: left out")
     if rows.derived:
         notes.add(
             f"truth of {rows.derived} exams was taken from their slices: positive if any slice is,"
@@ -239,7 +242,8 @@ def _note_intervals(
         notes.add(f"no interval for {', '.join(names)}: {cause}")
     fewest = min(samples.positive_units, samples.negative_units)
     if samples.has_both_classes and fewest < MINIMUM_UNITS <= samples.unit_count:
-        notes.add(f"only {fewest} patients have a row of the rarer class: intervals are rough")
+        few = counted(fewest, "patient has", "patients have")
+        notes.add(f"only {few} a row of the rarer class: intervals are rough")
 
 
 def _named(figures: Figures, points: Mapping[str, ThresholdFigures]) -> dict[str, Estimate]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from medrec.evaluation.detection_images import gather_images
+from medrec.evaluation.detection_gather import gather_images
+from medrec.evaluation.detection_images import are_volumes
 from medrec.evaluation.froc import bootstrap_images, froc_rounds, precision_rounds, rank
 from medrec.evaluation.join import join
 from medrec.evaluation.matching import judge, to_events
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
     from medrec.domain.finding import CasePrediction, Label
     from medrec.domain.geometry import FloatArray
     from medrec.domain.reference import Reference
-    from medrec.evaluation.detection_images import BoxTruth, DetectionImage
+    from medrec.evaluation.detection_images import BoxTruth, DetectionImage, ImageKey
     from medrec.evaluation.estimate import Estimate
     from medrec.evaluation.froc import Rounds
+    from medrec.evaluation.join import JoinedCase
     from medrec.evaluation.matching import HitRule, ImageBoxes
 
 
@@ -78,27 +80,25 @@ def pair_images(
     """The images that both models judged, in one order, ranked by score, for `compare_detection`.
 
     Images are the same if a manifest's row and slice make them; those that one model alone judged
-    are left out.
+    are left out. Whole volumes are judged only if both models' boxes are solid: else all is judged
+    slice by slice.
 
     Raises:
         ManifestError: Rows on one case that name different patients.
     """
-    found = [_by_row(part, references, boxes, label) for part in (first, second)]
+    joined = [join(part, references).cases for part in (first, second)]
+    solid = all(are_volumes(cases, boxes, label) for cases in joined)
+    found = [_by_key(cases, boxes, label, solid=solid) for cases in joined]
     shared = [key for key in found[0] if key in found[1]]
     one, other = ([part[key].to_arrays(by_probability=False) for key in shared] for part in found)
     return one, other
 
 
-def _by_row(
-    predictions: Sequence[CasePrediction],
-    references: Sequence[Reference],
-    boxes: BoxTruth,
-    label: Label,
-) -> dict[tuple[str, int | None], DetectionImage]:
-    """Images by the path of the first row of their case, and by their slice."""
-    cases = join(predictions, references).cases
-    images = gather_images(cases, boxes, label).images
-    return {(cases[image.case].rows[0].path, image.slice): image for image in images}
+def _by_key(
+    cases: Sequence[JoinedCase], boxes: BoxTruth, label: Label, *, solid: bool
+) -> dict[ImageKey, DetectionImage]:
+    images = gather_images(cases, boxes, label, solid=solid).images
+    return {image.key: image for image in images}
 
 
 def _check(first: Sequence[ImageBoxes], second: Sequence[ImageBoxes]) -> None:

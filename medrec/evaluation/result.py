@@ -133,11 +133,12 @@ class GroupResult:
 
 @dataclass(frozen=True, eq=False)
 class Stratum:
-    """The exams whose rows have one value in one column of the manifest."""
+    """The exams whose rows have one value in one column of the manifest, and their boxes."""
 
     column: str
     value: str
     labels: Mapping[Label, LevelResult]
+    boxes: Mapping[Label, DetectionResult] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,6 +319,8 @@ def _strata(strata: tuple[Stratum, ...]) -> dict[str, object]:
     columns: dict[str, dict[str, object]] = {}
     for stratum in strata:
         labels = {str(label): _level(level) for label, level in stratum.labels.items()}
+        for label, found in stratum.boxes.items():
+            labels[str(label)] |= detection_to_json(found)
         columns.setdefault(stratum.column, {})[stratum.value] = labels
     return dict(columns)
 

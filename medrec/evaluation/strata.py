@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from medrec.evaluation.detection import measure_detection
 from medrec.evaluation.measure import Notes, measure_exams
 from medrec.evaluation.result import LevelResult, Stratum
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from medrec.domain.finding import Label
+    from medrec.evaluation.detection_images import BoxTruth
+    from medrec.evaluation.detection_result import DetectionResult
     from medrec.evaluation.join import JoinedCase
     from medrec.evaluation.settings import EvaluationSettings
 
@@ -21,18 +24,39 @@ def stratify(
     *,
     settings: EvaluationSettings,
     notes: list[str],
+    boxes: BoxTruth | None = None,
 ) -> tuple[Stratum, ...]:
-    """Measure the exams of each value of each column of `settings.stratify_by`; append to notes."""
+    """Measure exams, and boxes where they are known, of each value of each column.
+
+    Columns are those of `settings.stratify_by`; notes are appended to.
+    """
     strata = []
     for column in settings.stratify_by:
         for value, members in _groups(cases, column, notes).items():
-            measured: dict[Label, LevelResult] = {}
+            where = f"{column} {value}"
+            drawn = _measure_boxes(members, labels, boxes, settings, where) if boxes else {}
+            exams: dict[Label, LevelResult] = {}
             for label in labels:
-                own = Notes(f"{column} {value}, {label} (exams)")
-                measured[label] = measure_exams(members, label, settings=settings, notes=own)
+                own = Notes(f"{where}, {label} (exams)")
+                exams[label] = measure_exams(members, label, settings=settings, notes=own)
                 notes += own.lines
-            strata.append(Stratum(column, value, measured))
+            strata.append(Stratum(column, value, exams, drawn))
     return tuple(strata)
+
+
+def _measure_boxes(
+    members: Sequence[JoinedCase],
+    labels: Sequence[Label],
+    boxes: BoxTruth,
+    settings: EvaluationSettings,
+    where: str,
+) -> dict[Label, DetectionResult]:
+    """Labels without known boxes are left out; what a stratum lacks is no news."""
+    measured = {
+        label: measure_detection(members, boxes, label, settings=settings, notes=Notes(where))[0]
+        for label in labels
+    }
+    return {label: found for label, found in measured.items() if found is not None}
 
 
 def _groups(

@@ -10,6 +10,7 @@ import numpy as np
 from medrec.domain.finding import CaseStatus, Finding
 from medrec.evaluation.level_matched import relative_positions
 from medrec.evaluation.samples import Samples
+from medrec.evaluation.stacks import Stacks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -151,16 +152,10 @@ def image_rows(cases: Sequence[JoinedCase], label: Label) -> LevelRows:
 
 
 def stack_positions(prediction: CasePrediction) -> list[float]:
-    """The relative position of each image in its stack, over all scored images.
-
-    A new stack (another series of the study) begins where slice numbers stop rising.
-    """
-    stacks: list[list[int]] = []
-    for image in prediction.images:
-        if not stacks or image.slice <= stacks[-1][-1]:
-            stacks.append([])
-        stacks[-1].append(image.slice)
-    return [float(position) for stack in stacks for position in relative_positions(np.array(stack))]
+    """The relative position of each image in its stack, over all scored images."""
+    stacks = Stacks(prediction)
+    slices = ([one.slice for one in stacks.images(stack)] for stack in range(stacks.count))
+    return [float(position) for own in slices for position in relative_positions(np.array(own))]
 
 
 def _to_samples(rows: _Rows) -> Samples:

@@ -46,6 +46,7 @@ def _judge(image: DetectionImage, array: ImageBoxes, hits: Hits, threshold: floa
 
     return JudgedImage(
         slice=image.slice,
+        source=image.source,
         lesions=tuple(
             JudgedLesion(truth, on(lesion), float(overlaps[lesion].max(initial=0.0)))
             for lesion, truth in enumerate(image.truths)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import torch
 
-from medrec.calibration.boxes import joint_logit, log_odds_of
+from medrec.calibration.boxes import joint_logits, log_odds_of
 from medrec.domain.box import Box
 from medrec.domain.codes import ReasonCode
 from medrec.errors import FailedScanError
@@ -76,12 +76,13 @@ class BoxJudge:
 
     def joint(self, found: Found) -> FloatArray:
         """The logits (K,) of a picture, never below those of its boxes."""
-        odds, labels, heads = self.odds(found), found.boxes.labels.numpy(), found.image_logits
-        return np.array(
-            [
-                joint_logit(odds[labels == k], None if heads is None else float(heads[k]))
-                for k in range(self.label_count)
-            ]
+        heads = found.image_logits
+        return joint_logits(
+            self.odds(found),
+            found.boxes.labels.numpy(),
+            None if heads is None else heads.double().numpy(),
+            calibrations=self.calibrations,
+            count=self.label_count,
         )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medrec.domain.codes import Note, NoteCode, ReasonCode
+from medrec.domain.counting import counted
 from medrec.domain.modality import PROJECTIONS
 from medrec.domain.terms import BODY_PARTS, VIEWS, known
 from medrec.errors import RefusedScanError
@@ -54,7 +55,8 @@ def check_volume(volume: Volume, contract: InputContract) -> None:
         RefusedScanError: `out_of_scope`, with the value and the accepted range.
     """
     if volume.slice_count < contract.minimum_slices:
-        _refuse(f"{volume.slice_count} slices, where the model needs {contract.minimum_slices}")
+        slices = counted(volume.slice_count, "slice", "slices")
+        _refuse(f"{slices}, where the model needs {contract.minimum_slices}")
     _check_spacing(volume, contract)
     _check_intensity(volume, contract)
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 import medrec
 from medrec.domain.codes import Note, NoteCode, Reason, ReasonCode
 from medrec.domain.finding import CasePrediction, CaseStatus, ImageFindings, Provenance
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from medrec.domain.finding import Finding, RawFinding, RawRegion, Region
+    from medrec.domain.geometry import FloatArray
     from medrec.domain.modality import Modality
     from medrec.domain.series import Case, ImageHeader, Series
     from medrec.domain.volume import Volume
@@ -132,8 +135,8 @@ class Screener:
     def _prediction(
         self, case: Case, scored: Sequence[_Scored], best: _Scored, provenance: Provenance
     ) -> CasePrediction:
-        is_lone_film = self._is_lone_film(best.series)
-        findings = self._findings(best, level="image" if is_lone_film else "exam")
+        is_lone_film, logits = self._is_lone_film(best.series), self._exam_logits(best, scored)
+        findings = self._findings(logits, level="image" if is_lone_film else "exam")
         return CasePrediction(
             case_id=case.id,
             patient_key=case.patient_key,
@@ -142,7 +145,7 @@ class Screener:
             status=CaseStatus.SCORED,
             decision=decide(findings),
             findings=findings,
-            patient_findings=self._findings(best, level="exam") if is_lone_film else (),
+            patient_findings=self._findings(logits, level="exam") if is_lone_film else (),
             series=best.series.first.source if len(scored) > 1 else None,
             images=tuple(image for one in scored for image in self._images(one)),
             regions=highest([region for one in scored for region in self._regions(one)]),
@@ -150,10 +153,20 @@ class Screener:
             provenance=provenance,
         )
 
-    def _findings(self, best: _Scored, *, level: Level) -> tuple[Finding | RawFinding, ...]:
+    def _exam_logits(self, best: _Scored, scored: Sequence[_Scored]) -> FloatArray:
+        """Of the series that counts; of a detector, whose regions are of all, the highest of each.
+
+        Its labels stand alone: the likeliest series of one need not be that of another.
+        """
+        if self._package.manifest.task != "detection":
+            return best.logits.exam
+        highest: FloatArray = np.max([one.logits.exam for one in scored], axis=0)
+        return highest
+
+    def _findings(self, logits: FloatArray, *, level: Level) -> tuple[Finding | RawFinding, ...]:
         return to_findings(
             self._package,
-            best.logits.exam.tolist(),
+            logits.tolist(),
             level=level,
             operating_point=self._settings.operating_point,
             prevalence=self._settings.prevalence,

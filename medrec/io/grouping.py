@@ -195,10 +195,16 @@ def _series_key(header: ImageHeader) -> Hashable:
 
 
 def _is_stacked(header: ImageHeader) -> bool:
-    """Whether an image is one slice of several: no film, no screenshot, no stack in one file."""
-    if header.format is not FileFormat.DICOM or header.shape[2] > 1:
-        return False
-    if header.modality in PROJECTIONS:
+    """Whether an image is one slice of several: of a volume, and not a stack in one file."""
+    return header.shape[2] == 1 and is_of_volume(header)
+
+
+def is_of_volume(header: ImageHeader) -> bool:
+    """Whether an image shows one slice of a body, or several: no film, photograph or screenshot.
+
+    Ultrasound, photographs and secondary captures are slices only where they say where they lie.
+    """
+    if header.format is not FileFormat.DICOM or header.modality in PROJECTIONS:
         return False
     has_place = header.position_lps_mm is not None and header.orientation is not None
     return has_place or header.modality in _STACKED

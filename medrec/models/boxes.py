@@ -107,7 +107,8 @@ def choose(
     """Choose the boxes of each picture of a batch; `shape` is that of a picture (D sides).
 
     Boxes are cut at the picture's edges. One lesion gives one box, whatever its class. Of each
-    label the likeliest box is kept, however unlikely: it says how likely the picture is.
+    label the likeliest box is kept, however unlikely, and however many others there are: it says
+    how likely the picture is.
     """
     return [
         _choose(class_logits, boxes, label_of, rules, shape)
@@ -122,20 +123,19 @@ def _choose(
     rules: BoxRules,
     shape: Sequence[int],
 ) -> Detections:
-    scores = label_logits(class_logits, label_of, max(label_of) + 1)  # (A, K)
-    is_kept = (scores > rules.lowest_logit) | (scores == scores.amax(dim=0, keepdim=True))
-    places, labels = is_kept.nonzero(as_tuple=True)
-    logits = scores[places, labels]
-    logits, best = logits.topk(min(rules.candidates, len(logits)))
-    places, labels = places[best], labels[best]
-    cut = clip(boxes[places], shape)
+    cut = clip(boxes, shape)
     half = cut.shape[1] // 2
+    is_there = ((cut[:, half:] - cut[:, :half]) > _TINY).all(dim=1)
+    scores = label_logits(class_logits, label_of, max(label_of) + 1)  # (A, K)
+    scores = scores.masked_fill(~is_there[:, None], -torch.inf)
+    is_kept = (scores > rules.lowest_logit) | (scores == scores.amax(dim=0, keepdim=True))
+    places, labels = (is_kept & is_there[:, None]).nonzero(as_tuple=True)
     owner = torch.tensor(label_of, device=labels.device)
     own = class_logits[places].masked_fill(owner[None] != labels[:, None], -torch.inf)
-    found = Detections(cut, logits, labels, own.argmax(dim=1))
-    found = found.pick(((cut[:, half:] - cut[:, :half]) > _TINY).all(dim=1))
+    found = Detections(cut[places], scores[places, labels], labels, own.argmax(dim=1))
+    found = Detections.joined([found]).highest(rules.candidates)
     kept = suppress(found.boxes, found.logits, found.labels, overlap=rules.overlap)
-    return found.pick(kept[: rules.most])
+    return found.pick(kept).highest(rules.most)
 
 
 def clip(boxes: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:

@@ -53,6 +53,13 @@ class Detections:
             self.boxes[rows], self.logits[rows], self.labels[rows], self.classes[rows]
         )
 
+    def highest(self, most: int) -> Detections:
+        """The first `most`, and the first of each label that has none among them."""
+        kept = torch.arange(len(self), device=self.labels.device) < most
+        for label in set(self.labels.tolist()):
+            kept[(self.labels == label).nonzero()[0]] = True
+        return self.pick(kept)
+
     def to(self, device: str) -> Detections:
         """The same on another device."""
         parts = (self.boxes, self.logits, self.labels, self.classes)

@@ -72,7 +72,7 @@ class Finder:
 
     def _together(self, looks: Sequence[Found]) -> Found:
         boxes = fuse([one.boxes for one in looks], overlap=self.fusion_overlap, is_vote=True)
-        kept = boxes.pick(torch.arange(min(len(boxes), self.rules.most)))
+        kept = boxes.highest(self.rules.most)
         heads = [one.image_logits for one in looks if one.image_logits is not None]
         is_finite = all(one.is_finite for one in looks)
         return Found(kept, torch.stack(heads).mean(dim=0) if heads else None, is_finite)
@@ -109,7 +109,7 @@ class Finder:
         boxes = fuse([part.boxes for part in parts], overlap=self.fusion_overlap, is_vote=False)
         boxes = cut_boxes(boxes, shape)
         heads = [part.image_logits for part in parts if part.image_logits is not None]
-        kept = boxes.pick(torch.arange(min(len(boxes), self.rules.most)))
+        kept = boxes.highest(self.rules.most)
         is_finite = all(part.is_finite for part in parts)
         return Found(kept, torch.stack(heads).amax(dim=0) if heads else None, is_finite)
 

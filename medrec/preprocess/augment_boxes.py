@@ -19,66 +19,116 @@ if TYPE_CHECKING:
 
 _LEAST_SHARE = 0.25
 """A box of which less is left in the picture is no object any more: its rest shows no lesion."""
-_NOTHING = -1.0
+_NOTHING, _IGNORED = -1.0, -2
 _TINY = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
 class BoxAugmenter:
-    """Change a picture at random, and its boxes with it.
+    """Change a picture at random, and its boxes and labels with it.
 
     Args:
         augment: Makes the changes.
-        window: The sides (H, W) of a part that is cut out at random; None keeps the whole.
+        window: The sides (D of them) of a part that is cut out at random; None keeps the whole.
         lesion_share: How often that part is cut around one of the objects, where there are some.
+        label_of: The label's column of each class of objects; labels follow the part by it.
     """
 
     augment: Augmenter | VolumeAugmenter
-    window: tuple[int, int] | None = None
+    window: tuple[int, ...] | None = None
     lesion_share: float = 0.5
+    label_of: tuple[int, ...] = ()
 
     def __call__(
-        self, image: torch.Tensor, objects: torch.Tensor, *, seed: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Change an image (1, H, W) and its objects (M, 5), see `medrec.data.detection`.
+        self, image: torch.Tensor, objects: torch.Tensor, targets: torch.Tensor, *, seed: int
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Change an image (1, H, W) or (1, D, H, W); all depends on the seed alone.
 
-        Or a volume (1, D, H, W) and its objects (M, 7), whole.
+        Args:
+            image: float32.
+            objects: (M, 2D + 1), see `medrec.data.detection`.
+            targets: (K,) of the whole image: 1, 0 or NaN.
+            seed: Of the change.
 
-        All depends on the seed alone.
+        Returns:
+            The image, the objects in it and its labels.
         """
         changed, index_map = self.augment.with_map(image, seed=seed)
         moved = move_boxes(objects[:, :-1].double().numpy(), np.linalg.inv(index_map))
-        if self.window is not None:
-            rng = np.random.default_rng(seed)
-            low = self._corner(changed, moved[objects[:, -1].numpy() >= 0], rng)
-            changed = _cut(changed, low, self.window)
-            moved = moved - np.tile(low, 2)
-        return changed, _kept(objects, moved, tuple(changed.shape[1:]))
+        if self.window is None:
+            kept, _ = _kept(objects, moved, tuple(changed.shape[1:]))
+            return changed, kept, targets
+        rng = np.random.default_rng(seed)
+        low = self._corner(changed, moved[objects[:, -1].numpy() >= 0], self.window, rng)
+        part = _cut(changed, low, self.window)
+        kept, is_seen = _kept(objects, moved - np.tile(low, 2), self.window)
+        return part, kept, self._of_part(targets, objects[:, -1], kept[:, -1], is_seen)
 
     def _corner(
-        self, image: torch.Tensor, boxes: FloatArray, rng: np.random.Generator
+        self,
+        image: torch.Tensor,
+        boxes: FloatArray,
+        window: tuple[int, ...],
+        rng: np.random.Generator,
     ) -> NDArray[np.int64]:
         """The low corner of the part that is cut out."""
-        assert self.window is not None  # noqa: S101 (the caller's own branch)
-        room = np.maximum(np.array(image.shape[1:]) - self.window, 0)
-        place = rng.random(2)
+        room = np.maximum(np.array(image.shape[1:]) - window, 0)
+        place = rng.random(len(window))
         if len(boxes) and rng.random() < self.lesion_share:
             box = boxes[rng.integers(len(boxes))]
-            middle = (box[:2] + box[2:]) / 2
-            return np.asarray(np.clip(np.rint(middle - place * self.window), 0, room), np.int64)
+            middle = (box[: len(window)] + box[len(window) :]) / 2
+            return np.asarray(np.clip(np.rint(middle - place * window), 0, room), np.int64)
         return np.asarray(np.floor(place * (room + 1)), dtype=np.int64)
 
+    def _of_part(
+        self,
+        targets: torch.Tensor,
+        before: torch.Tensor,
+        after: torch.Tensor,
+        is_seen: torch.Tensor,
+    ) -> torch.Tensor:
+        """Labels (K,) of a part, from the classes (M,) of its objects `before` and `after` the cut.
 
-def _cut(image: torch.Tensor, low: NDArray[np.int64], window: tuple[int, int]) -> torch.Tensor:
-    part = image[:, low[0] : low[0] + window[0], low[1] : low[1] + window[1]]
-    missing = (window[1] - part.shape[2], window[0] - part.shape[1])
-    return torch.nn.functional.pad(part, (0, missing[0], 0, missing[1])).contiguous()
+        What the whole doesn't show no part shows. A part has the label of a lesion in it. It is
+        unknown where a lesion is cut off so that little of it `is_seen` (M,), or is ignored, and
+        where the whole has the label and no box says where.
+        """
+        if not torch.isfinite(before).all():
+            return torch.where(targets == 0, targets, torch.nan)
+        owner = torch.tensor([*self.label_of, -1])
+        classes = torch.where(before <= _IGNORED, _IGNORED - before, before).long()
+        labels = owner[classes.clamp(min=-1)]  # -1, no object, has the last one's: no label
+        found = targets.clone()
+        for column in range(len(targets)):
+            own = labels == column
+            if targets[column] == 0:
+                continue
+            if (own & (after >= 0)).any():
+                found[column] = 1.0
+            elif (own & is_seen).any() or not own.any():
+                found[column] = torch.nan
+            else:
+                found[column] = 0.0
+        return found
 
 
-def _kept(objects: torch.Tensor, moved: FloatArray, shape: tuple[int, ...]) -> torch.Tensor:
-    """The objects at their new places, cut at the picture's edges; those that left it are none."""
+def _cut(image: torch.Tensor, low: NDArray[np.int64], window: tuple[int, ...]) -> torch.Tensor:
+    """The part (1, *window) of an image (1, ...); what lies beyond its edges is 0."""
+    part = image[(slice(None), *map(slice, low.tolist(), (low + window).tolist()))]
+    missing = [side - have for side, have in zip(window, part.shape[1:], strict=True)]
+    padding = [number for side in reversed(missing) for number in (0, side)]
+    return torch.nn.functional.pad(part, padding).contiguous()
+
+
+def _kept(
+    objects: torch.Tensor, moved: FloatArray, shape: tuple[int, ...]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The objects at their new places, cut at the picture's edges; those that left it are none.
+
+    Beside them, of which (M,) anything is left.
+    """
     if not torch.isfinite(objects).all():
-        return objects
+        return objects, torch.zeros(len(objects), dtype=torch.bool)
     sides = np.array([*shape, *shape], dtype=np.float64)
     cut = np.clip(moved, 0, sides)
     half = len(shape)
@@ -86,4 +136,5 @@ def _kept(objects: torch.Tensor, moved: FloatArray, shape: tuple[int, ...]) -> t
     whole = np.maximum(np.prod(moved[:, half:] - moved[:, :half], axis=1), _TINY)
     stays = torch.from_numpy(left / whole >= _LEAST_SHARE) & (objects[:, -1] != _NOTHING)
     classes = torch.where(stays, objects[:, -1], _NOTHING)
-    return torch.cat([torch.from_numpy(cut).float(), classes[:, None]], dim=1)
+    kept = torch.cat([torch.from_numpy(cut).float(), classes[:, None]], dim=1)
+    return kept, torch.from_numpy(left > 0)

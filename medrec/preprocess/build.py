@@ -22,7 +22,7 @@ from medrec.preprocess.pipeline import Preprocessor
 from medrec.preprocess.volumes import VolumePreprocessor
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from medrec.config.model import AnyModel
     from medrec.config.preprocess import AugmentConfig, PreprocessConfig
@@ -121,10 +121,12 @@ def build_any_augmenter(
     model: AnyModel,
     *,
     without: Collection[str] = (),
+    label_of: Sequence[int] = (),
 ) -> Augmenter | BagAugmenter | VolumeAugmenter | BoxAugmenter:
     """Make the random changes of training that a kind of network learns with.
 
-    `without` is as in `build_augmenter`; networks of volumes leave nothing to a device.
+    `without` is as in `build_augmenter`; networks of volumes leave nothing to a device. `label_of`
+    is the column of the label of each class of a detector's boxes.
 
     Raises:
         ConfigError: A 3D network without `volume_size`, or artefacts that need TorchIO, which isn't
@@ -137,7 +139,9 @@ def build_any_augmenter(
             return BagAugmenter(slices, build_augmenter(config, size_px=preprocess.size_px))
         case DetectorConfig(window_px=side, lesion_share=share):
             plain = build_augmenter(config, size_px=preprocess.size_px)
-            return BoxAugmenter(plain, None if side is None else (side, side), share)
+            return BoxAugmenter(
+                plain, None if side is None else (side, side), share, tuple(label_of)
+            )
         case VolumeConfig():
             return _build_volume_augmenter(config, preprocess)
         case VolumeDetectorConfig():

@@ -25,7 +25,7 @@ from medrec.reporting.explanations import REASONS
 from medrec.reporting.render import format_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from medrec.domain.finding import Label, RawFinding
     from medrec.evaluation.estimate import Estimate
@@ -158,10 +158,15 @@ def to_page(result: EvaluationResult) -> EvaluationPage:
         headline=(*_group_headline(result.exclusive), *_headline(result.labels)),
         flow=_flow_view(result.flow, result.cases),
         notes=result.notes,
-        strata=tuple(row for stratum in result.strata for row in _stratum_rows(stratum, point)),
+        strata=tuple(
+            row
+            for stratum in result.strata
+            for row in _stratum_rows(stratum, point, has_boxes=_has_boxes(result.strata))
+        ),
         strata_columns=(
             *("attribute", "value", "label", "n", "positives", "AUROC"),
             *((f"sensitivity ({point})", f"specificity ({point})") if point else ()),
+            *(("CPM of boxes",) if _has_boxes(result.strata) else ()),
         ),
         cases=tuple(to_case_row(outcome) for outcome in result.cases[:MOST_CASES]),
         cases_left_out=max(0, len(result.cases) - MOST_CASES),
@@ -352,13 +357,20 @@ def _first_point(result: EvaluationResult) -> str | None:
     return "screening" if "screening" in names else next(iter(names), None)
 
 
-def _stratum_rows(stratum: Stratum, point: str | None) -> list[StratumRow]:
+def _has_boxes(strata: Sequence[Stratum]) -> bool:
+    return any(stratum.boxes for stratum in strata)
+
+
+def _stratum_rows(stratum: Stratum, point: str | None, *, has_boxes: bool) -> list[StratumRow]:
     rows = []
     for label, level in stratum.labels.items():
         estimates: list[Estimate | None] = [level.figures.headline_auroc]
         if point is not None:
             at = level.operating_points.get(point)
             estimates += [at.sensitivity, at.specificity] if at else [None, None]
+        if has_boxes:
+            drawn = stratum.boxes.get(label)
+            estimates.append(drawn.froc.cpm if drawn and drawn.froc else None)
         rows.append(
             StratumRow(
                 stratum.column, stratum.value, label, level.n, level.positives, tuple(estimates)

@@ -140,20 +140,46 @@ def _match(matching: Matching, output: DetectorOutput, objects: torch.Tensor) ->
 
 def _inside(anchors: torch.Tensor, ignored: torch.Tensor) -> torch.Tensor:
     """Places (A,) whose middle lies in one of the ignored lesions (m, 2D + 1)."""
-    half = anchors.shape[1] // 2
-    middles = ((anchors[:, :half] + anchors[:, half:]) / 2)[:, None]
+    half, middles = anchors.shape[1] // 2, _middles(anchors)[:, None]
     low, high = ignored[None, :, :half], ignored[None, :, half:-1]
     return ((middles >= low) & (middles < high)).all(dim=-1).any(dim=1)
 
 
+def _middles(boxes: torch.Tensor) -> torch.Tensor:
+    """(N, D) of boxes (N, 2D)."""
+    half = boxes.shape[1] // 2
+    return (boxes[:, :half] + boxes[:, half:]) / 2
+
+
+def _apart(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """Squared distances (N, M) of the middles of boxes (N, 2D) and (M, 2D)."""
+    apart = _middles(first)[:, None] - _middles(second)[None]
+    return (apart**2).sum(dim=-1)
+
+
 def _atss(boxes: torch.Tensor, anchors: torch.Tensor, level_sizes: tuple[int, ...]) -> torch.Tensor:
-    """The object (A,) of each anchor, or -1; an object that got none has the nearest one in IoU."""
+    """The object (A,) of each anchor, or -1.
+
+    An object that got none has the one that shares most with it, or lies nearest.
+    """
     matcher: Any = ATSSMatcher(num_candidates=_CANDIDATES, similarity_fn=overlaps)
     shared, owner = matcher(boxes, anchors, level_sizes, 1)
-    for number in set(range(len(boxes))) - set(owner.unique().tolist()):
-        owner[shared[number].argmax()] = number
+    for number in sorted(set(range(len(boxes))) - set(owner.unique().tolist())):
+        own = shared[number]
+        _give(owner, number, torch.where(own > 0, own, -_apart(boxes[[number]], anchors)[0]))
     wanted: torch.Tensor = owner
     return wanted
+
+
+def _give(owner: torch.Tensor, number: int, likeness: torch.Tensor) -> None:
+    """Give object `number` the place most like it, but never the only one of another object.
+
+    With more objects than places, those that come last get none.
+    """
+    counts = torch.bincount(owner[owner >= 0], minlength=1)
+    is_free = (owner < 0) | (counts[owner.clamp(min=0)] > 1)
+    if is_free.any():
+        owner[likeness.masked_fill(~is_free, -torch.inf).argmax()] = number
 
 
 def _centres(
@@ -161,8 +187,8 @@ def _centres(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The object (A,) of the place nearest to each middle, and heat (A, C) that falls around it."""
     half = boxes.shape[1] // 2
-    places = (anchors[:, :half] + anchors[:, half:]) / 2
-    middles, sides = (boxes[:, :half] + boxes[:, half:]) / 2, boxes[:, half:] - boxes[:, :half]
+    places, middles = _middles(anchors), _middles(boxes)
+    sides = boxes[:, half:] - boxes[:, :half]
     apart = places[None] - middles[:, None]  # (m, A, D)
     stride = torch.stack(
         [
@@ -173,9 +199,8 @@ def _centres(
     spread = torch.maximum(sides / _SPREAD, stride / 2)
     warm = torch.exp(-((apart / spread[:, None]) ** 2).sum(dim=-1) / 2)  # (m, A)
     owner = torch.full((len(anchors),), -1, dtype=torch.long, device=anchors.device)
-    nearest = (apart**2).sum(dim=-1).argmin(dim=1)
-    for number, place in enumerate(nearest.tolist()):
-        owner[place] = number
+    for number, distance in enumerate(_apart(boxes, anchors)):
+        _give(owner, number, -distance)
     for number, name in enumerate(classes.tolist()):
         heat[:, name] = torch.maximum(heat[:, name], warm[number])
     return owner, heat

@@ -68,7 +68,9 @@ class DetectorModule(ClassifierModule):
 
     def on_validation_epoch_end(self) -> None:
         """Tell Lightning the loss, by which the best epoch may be chosen."""
-        self.log(WATCHED_LOSS, torch.stack(self._watched_losses).mean(), prog_bar=True)
+        # Batch-norm statistics differ between processes: the first one's choose, and are kept.
+        loss = self.trainer.strategy.broadcast(torch.stack(self._watched_losses).mean())
+        self.log(WATCHED_LOSS, loss, prog_bar=True)
 
     def watched_figures(self) -> dict[str, float | None]:
         """The loss, and the average precision; None where no lesion is watched."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 Batch = tuple[torch.Tensor, ...]
 """Images (B, 1, H, W) float32 and targets (B, K); and, where the device changes the images, a seed
 (B,) int64 for each; or, for detectors, objects (B, M, 2D + 1), see `medrec.data.detection`."""
-Augment = Callable[..., torch.Tensor | tuple[torch.Tensor, torch.Tensor]]
+Augment = Callable[..., Any]
+"""Changes an image by a seed; or an image, its objects and its targets, and gives all three."""
 AugmentBatch = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """Changes images by their seeds, see `medrec.preprocess.augment_batch`."""
 
@@ -93,8 +94,11 @@ class DrawnSlices(Dataset[Batch]):
     def __getitem__(self, draw: Draw) -> Batch:
         image, target, *objects = self.slices[draw.row]
         if self.augment is not None:
-            changed = self.augment(image, *objects, seed=self._seed(draw))
-            image, *objects = (changed,) if isinstance(changed, torch.Tensor) else changed
+            own = self._seed(draw)
+            if objects:
+                image, objects[0], target = self.augment(image, objects[0], target, seed=own)
+            else:
+                image = self.augment(image, seed=own)
         if self.is_seeded:
             return image, target, torch.tensor(self._seed(draw, _OF_BATCHES))
         return image, target, *objects

@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING
 
 from medrec.config.model import DetectorConfig, VolumeDetectorConfig
 from medrec.data.detection import DetectionSlices, DetectionVolumes
-from medrec.domain.reference import Split
 from medrec.errors import DataSplitError
 from medrec.models.anchors import fit_anchors
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from medrec.config.training import TrainConfig
     from medrec.data.dataset import SliceDataset
-    from medrec.data.splits import SplitPlan
     from medrec.data.volumes import VolumeDataset
 
 
 def with_anchors(
-    config: TrainConfig, prepared: SliceDataset | VolumeDataset, plan: SplitPlan
+    config: TrainConfig, prepared: SliceDataset | VolumeDataset, rows: Sequence[int]
 ) -> TrainConfig:
-    """The config with anchors for the boxes of the training split, where it is a detector's.
+    """The config with anchors for the boxes of these rows, where it is a detector's without any.
 
     Raises:
         DataSplitError: No box to fit them to.
@@ -29,14 +29,11 @@ def with_anchors(
     if not isinstance(model, DetectorConfig | VolumeDetectorConfig) or model.anchors is not None:
         return config
     assert isinstance(prepared, DetectionSlices | DetectionVolumes)  # noqa: S101 (a detector's data)
-    rows = [
-        n for n, row in enumerate(prepared.references) if plan.place_of(row).split is Split.TRAIN
-    ]
-    sides = prepared.subset(rows).sides()
+    sides = prepared.sides(rows)
     if len(sides) == 0:
         message = (
-            "no box among the patients of the training split: a detector needs rows whose `boxes` "
-            "column names a file with boxes of them"
+            "no box among the patients who train: a detector needs rows whose `boxes` column names "
+            "a file with boxes of them"
         )
         raise DataSplitError(message)
     is_centre = model.head == "centre"

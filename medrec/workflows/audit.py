@@ -15,6 +15,7 @@ from medrec.data.manifest import read_manifest
 from medrec.data.quality import find_faults, is_there
 from medrec.data.splits import read_splits
 from medrec.domain.codes import ReasonCode
+from medrec.domain.counting import counted
 from medrec.domain.reference import Reference
 from medrec.errors import FailedScanError, ManifestError, ScanError
 from medrec.io.decoding import io_errors
@@ -68,7 +69,9 @@ def audit(
     described, unreadable = _read(references, path.parent, name, on_progress)
     if not described:
         shown = [f"row {file.row}: {file.code}: {file.detail}" for file in unreadable[:_SHOWN]]
-        raise ManifestError(str(path), [f"none of {len(unreadable)} files can be read", *shown])
+        raise ManifestError(
+            str(path), [f"none of {counted(len(unreadable), 'file', 'files')} can be read", *shown]
+        )
     pictures = gather_pictures(described, name)
     report = audit_pictures(pictures, labels, plan=plan, without=without)
     report = replace(
@@ -133,4 +136,5 @@ def _unplaced(references: Sequence[Reference]) -> Iterator[str]:
     rows = [number for number, row in enumerate(references, start=1) if row.split is None]
     if 0 < len(rows) < len(references):
         shown = ", ".join(map(str, rows[:_SHOWN])) + (", ..." if len(rows) > _SHOWN else "")
-        yield f"{len(rows)} rows have no split, though others have: give all one, or none: {shown}"
+        few = counted(len(rows), "row has", "rows have")
+        yield f"{few} no split, though others have: give all one, or none: {shown}"

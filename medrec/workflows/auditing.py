@@ -90,7 +90,7 @@ def check_data(
     except DataSplitError as error:
         if not problems:
             raise
-        problems.append(str(error))
+        problems += [one for one in error.problems if one not in problems]
     except ManifestError as error:
         if not problems:
             raise

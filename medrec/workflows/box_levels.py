@@ -13,6 +13,7 @@ from medrec.calibration.boxes import (
     is_on_lesion,
     sizes_of,
 )
+from medrec.calibration.heads import fit_head
 from medrec.config.model import label_columns
 from medrec.data.detection import IGNORED, DetectionSlices, DetectionVolumes
 from medrec.errors import CalibrationError
@@ -86,7 +87,8 @@ def calibrate_boxes(
     """Calibrators of boxes, one a label, and the pictures' joint logits by them.
 
     Without enough boxes of either kind there is none of any label, which is said: boxes then have
-    scores, and pictures the score of their highest box.
+    scores, and pictures the score of their highest box. An image head that can't be calibrated has
+    no say beside boxes that are, which is said too.
     """
     rule = _rule(scored.found, config)
     rng = np.random.default_rng(seed)
@@ -98,8 +100,31 @@ def calibrate_boxes(
         )
     except CalibrationError as error:
         say(f"boxes get scores and no probabilities: {error}")
+    fitted = _with_heads(fitted, scored, say)
     logits = [own.joint(fitted, len(scored.labels)) for own in scored.found]
     return fitted, replace(scored, logits=np.array(logits).reshape(len(logits), -1))
+
+
+def _with_heads(
+    fitted: tuple[BoxCalibration, ...], scored: ScoredSlices, say: Callable[[str], None]
+) -> tuple[BoxCalibration, ...]:
+    """The same, with what the image head says of what the boxes leave open."""
+    heads = [own.image_logits for own in scored.found if own.image_logits is not None]
+    if not heads:
+        return fitted
+    highest = np.array([own.joint(fitted, len(fitted)) for own in scored.found])
+    judged = replace(scored, logits=np.stack(heads))
+
+    def with_head(column: int, entry: BoxCalibration) -> BoxCalibration:
+        is_known = [row.labels.get(entry.label) is not None for row in scored.references]
+        try:
+            head = fit_head(judged.samples(entry.label), highest[is_known, column])
+        except CalibrationError as error:
+            say(f"{entry.label}: the image head has no say beside the boxes: {error}")
+            return entry
+        return replace(entry, head=head)
+
+    return tuple(with_head(column, entry) for column, entry in enumerate(fitted))
 
 
 def fit_levels_of_detector(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from medrec.config.kinds import SCHEMAS, json_schema, read_any_config
+from medrec.domain.counting import counted
 from medrec.errors import ConfigError, MedrecError
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def validate_configs(paths: Sequence[Path]) -> list[str]:
         except ConfigError as error:
             problems += [f"{error.where}: {problem}" for problem in error.problems]
     if problems:
-        msg = f"{len(paths)} files checked"
+        msg = f"{counted(len(paths), 'file', 'files')} checked"
         raise ConfigError(msg, problems)
     return good
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 from medrec.config.base import apply_overrides, validate
@@ -14,6 +14,7 @@ from medrec.data.manifest import read_manifest
 from medrec.domain.finding import Label, latest
 from medrec.domain.reference import Reference, Split
 from medrec.errors import ConfigError, ManifestError
+from medrec.evaluation.box_names import name_boxes
 from medrec.evaluation.detection_images import BoxTruth
 from medrec.evaluation.detection_result import DetectionResult
 from medrec.evaluation.estimate import Estimate
@@ -48,11 +49,13 @@ def evaluate(
     settings = to_settings(config)
     references = settle_exclusive(read_manifest(against), settings.exclusive, where=str(against))
     boxes = truth_of_boxes(references, root=against.parent)
+    named = name_boxes(boxes, found, references, classes=config.classes)
     if split is not None:
         wanted = _to_split(split, against)
         references = [row for row in references if row.split is wanted]
     prepare_output(out, overwrite=overwrite, inputs=[Path(predictions), against])
-    result = evaluate_predictions(found, references, settings=settings, boxes=boxes)
+    result = evaluate_predictions(found, references, settings=settings, boxes=named.boxes)
+    result = replace(result, notes=(*result.notes, *named.notes))
     screened = Path(predictions) if Path(predictions).is_dir() else Path(predictions).parent
     write_evaluation_report(out, result, screened=screened)
     write_run(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,8 @@ from medrec.data.dataset import SliceDataset
 from medrec.data.detection import DetectionSlices, DetectionVolumes
 from medrec.data.splits import Place, SplitPlan, deal_folds
 from medrec.data.volumes import VolumeDataset
+from medrec.domain.counting import counted
+from medrec.domain.modality import PROJECTIONS
 from medrec.domain.reference import Split
 from medrec.errors import DataSplitError
 from medrec.io.tables import write_rows
@@ -32,6 +34,7 @@ from medrec.training.estimate import measure_fit
 from medrec.training.fit import FitData, fit_network
 from medrec.training.predict import predict_logits, predict_volumes
 from medrec.training.ranks import Ranks
+from medrec.workflows.anchoring import with_anchors
 from medrec.workflows.box_levels import find_boxes
 from medrec.workflows.forecast import plan_work, say_forecast
 from medrec.workflows.scored import ScoredSlices, to_groups
@@ -40,7 +43,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from medrec.calibration.boxes import PictureBoxes
+    from medrec.config.model import NetworkConfig
     from medrec.domain.geometry import FloatArray
+    from medrec.domain.reference import Reference
     from medrec.models.exclusive import Columns
     from medrec.training.modules import EpochRecord
 
@@ -50,12 +55,18 @@ _LOGITS = "logits.csv"
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What one network learns from and is watched on, its folder, and what makes its seed."""
+    """What one network learns from and is watched on, its folder, and what makes its seed.
+
+    Anchors that the config doesn't name are those of the boxes of the training split, which the
+    package holds. A detector that is thrown away when it has judged a fold may have its own
+    (`has_own_anchors`), of the rows it learns from: the fold's boxes then had no part in it.
+    """
 
     name: str
     rows: list[int]
     watched: list[int] | None
     number: int
+    has_own_anchors: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +114,9 @@ class Fitter:
         if not data.train.known_rows():
             return  # the first fit says so
         settings = build_settings(self.config.fit, seed=self.config.seed)
-        cost = measure_fit(self._build(settings.seed), data, settings, device=self.device)
+        cost = measure_fit(
+            self._build(settings.seed, rows[Split.TRAIN]), data, settings, device=self.device
+        )
         counts = {split: len(some) for split, some in rows.items()}
         work = plan_work(self.config, self.plan, counts, folds=_fold_count(self.config))
         said = say_forecast(cost, work, self.config, self.plan, out=self.out, device=self.device)
@@ -125,7 +138,8 @@ class Fitter:
         for fold in self.plan.folds:
             held_out = [n for n in rows if fold_of[n] == fold]
             learned = [n for n in rows if fold_of[n] != fold]
-            part = _Part(f"folds/{fold}", learned, held_out, number=fold)
+            is_shipped = isinstance(self.config.ensemble, FoldsEnsemble)
+            part = _Part(f"folds/{fold}", learned, held_out, fold, has_own_anchors=not is_shipped)
             networks.append(self._fit_seeds(part))
             judged = self._judge(networks[-1], held_out)
             logits[held_out] = judged.logits
@@ -136,11 +150,9 @@ class Fitter:
     def _held_out(self) -> nn.Module:
         """The network, or the ensemble, of many patients: epochs chosen by who didn't train it."""
         if not isinstance(self.config.ensemble, FoldsEnsemble):
-            if self.config.fit.tune == "learn":
-                return self._fit_final(self._rows(Split.TRAIN, Split.TUNE))
-            return self._fit_final(self._rows(Split.TRAIN), self._rows(Split.TUNE))
+            return self._fit_final(*self._learn_and_watch())
         rows = self._rows(Split.TRAIN, Split.TUNE)
-        fold_of = self._deal(rows)
+        fold_of = _deal({n: self.slices.references[n] for n in rows}, self.config)
         return self._join(
             self._fit_one(
                 _Part(
@@ -153,17 +165,10 @@ class Fitter:
             for fold in sorted(set(fold_of.values()))
         )
 
-    def _deal(self, rows: Sequence[int]) -> dict[int, int]:
-        """The fold of each row, by patient."""
-        references = [self.slices.references[n] for n in rows]
-        splits = self.config.splits
-        fold_of = deal_folds(
-            references,
-            folds=_fold_count(self.config),
-            stratify_by=splits.stratify_by,
-            seed=splits.seed,
-        )
-        return {n: fold_of[row.patient] for n, row in zip(rows, references, strict=True)}
+    def _learn_and_watch(self) -> tuple[list[int], list[int] | None]:
+        if self.config.fit.tune == "learn":
+            return self._rows(Split.TRAIN, Split.TUNE), None
+        return self._rows(Split.TRAIN), self._rows(Split.TUNE)
 
     def _fit_final(self, rows: list[int], tune: list[int] | None = None) -> nn.Module:
         name = "members" if self.config.ensemble else "final"
@@ -182,12 +187,8 @@ class Fitter:
             for member in range(self.config.ensemble.members)
         )
 
-    @property
-    def _exclusive(self) -> Columns:
-        return columns_of(self.config.labels, self.config.exclusive)
-
     def _join(self, networks: Iterable[nn.Module]) -> Ensemble:
-        return Ensemble(networks, exclusive=self._exclusive)
+        return Ensemble(networks, exclusive=_exclusive(self.config))
 
     def _ship(self, network: nn.Module) -> None:
         if not self.ranks.is_main:
@@ -200,8 +201,10 @@ class Fitter:
         """Fit one network, or take it up where an earlier run left it; weights come out halved."""
         config, folder = self.config, self.out / part.name
         seed = config.seed * 1000 + part.number
-        network = self._build(seed)
-        self.say(f"{part.name}: fitting on {len(part.rows)} {rows_are(config)}")
+        boxed = part.rows if part.has_own_anchors else self._rows(Split.TRAIN)
+        network = self._build(seed, boxed)
+        kind = rows_are(config)
+        self.say(f"{part.name}: fitting on {counted(len(part.rows), kind[:-1], kind)}")
         result = fit_network(
             network,
             self._learned(part.rows, part.watched),
@@ -218,14 +221,15 @@ class Fitter:
         result.network.load_state_dict(round_to_half(result.network.state_dict()))
         return result.network
 
-    def _build(self, seed: int) -> nn.Module:
+    def _build(self, seed: int, boxed: Sequence[int]) -> nn.Module:
+        """A network with first weights; a detector's anchors are for the boxes of some rows."""
         return build_network(
-            self.config.model,
+            with_anchors(self.config, self.slices, boxed).model,
             label_count=len(self.config.labels),
             label_of=label_columns(self.config.model, self.config.labels),
             size_px=self.config.preprocess.size_px,
             seed=seed,
-            exclusive=self._exclusive,
+            exclusive=_exclusive(self.config),
         )
 
     def _learned(self, rows: list[int], watched: list[int] | None = None) -> FitData:
@@ -233,13 +237,17 @@ class Fitter:
         batched = BATCHED if config.fit.augment_on == "device" else ()
         return FitData(
             train=self.slices.subset(rows),
-            watched=self._watched(watched) if watched else None,
+            watched=_to_watch(self.slices.subset(watched), config.model) if watched else None,
             choose_best=self.plan.mode == "held_out" and config.fit.chooses_epoch,
             augment=build_any_augmenter(
-                config.augment, config.preprocess, config.model, without=batched
+                config.augment,
+                config.preprocess,
+                config.model,
+                without=batched,
+                label_of=label_columns(config.model, config.labels),
             ),
             augment_batch=build_batch_augmenter(config.augment, size_px=size_px),
-            exclusive=self._exclusive,
+            exclusive=_exclusive(self.config),
             detection=build_detection(config.model),
         )
 
@@ -253,16 +261,34 @@ class Fitter:
             return self._scored(rows, predict_volumes(network, chosen, device=self.device))
         return self._scored(rows, predict_logits(network, chosen, device=self.device))
 
-    def _watched(self, rows: list[int]) -> SliceDataset | VolumeDataset:
-        chosen, model = self.slices.subset(rows), self.config.model
-        if isinstance(chosen, VolumeDataset) and isinstance(model, SlicesConfig):
-            return chosen.evenly(model.slices)
-        return chosen
-
     def _scored(self, rows: Sequence[int], logits: FloatArray) -> ScoredSlices:
         references = tuple(self.slices.references[n] for n in rows)
         groups = to_groups(self.config.exclusive)
         return ScoredSlices(references, logits, self.slices.labels, groups)
+
+
+def _deal(rows: Mapping[int, Reference], config: TrainConfig) -> dict[int, int]:
+    """The fold of each row, by patient."""
+    splits = config.splits
+    fold_of = deal_folds(
+        list(rows.values()),
+        folds=_fold_count(config),
+        stratify_by=splits.stratify_by,
+        seed=splits.seed,
+    )
+    return {n: fold_of[row.patient] for n, row in rows.items()}
+
+
+def _to_watch(
+    chosen: SliceDataset | VolumeDataset, model: NetworkConfig
+) -> SliceDataset | VolumeDataset:
+    if isinstance(chosen, VolumeDataset) and isinstance(model, SlicesConfig):
+        return chosen.evenly(model.slices)
+    return chosen
+
+
+def _exclusive(config: TrainConfig) -> Columns:
+    return columns_of(config.labels, config.exclusive)
 
 
 def _write_logits(out: Path, scored: ScoredSlices) -> None:
@@ -276,8 +302,13 @@ def _write_logits(out: Path, scored: ScoredSlices) -> None:
 
 
 def rows_are(config: TrainConfig) -> str:
-    """What a network of this kind learns from, in a word."""
-    return "volumes" if is_of_exams(config.model) else "slices"
+    """What a network of this kind learns from, in a word: by its scope, images may be films."""
+    if is_of_exams(config.model):
+        return "volumes"
+    if config.scope.dimensionality == "volume":
+        return "slices"
+    modalities = set(config.scope.modality)
+    return "films" if modalities and modalities <= PROJECTIONS else "images"
 
 
 def check_ensemble(config: TrainConfig, plan: SplitPlan) -> None:

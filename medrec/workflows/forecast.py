@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from medrec.config.ensemble import FoldsEnsemble, SeedsEnsemble
 from medrec.config.training import TrainConfig
 from medrec.data.splits import SplitPlan
+from medrec.domain.counting import counted
 from medrec.domain.reference import Split
 from medrec.reporting.run_summary import say_seconds
 from medrec.training.estimate import FitCost, FitWork
@@ -53,7 +54,7 @@ def say_forecast(
     seconds = cost.seconds(work, epochs=config.fit.epochs)
     needed = cost.disk_bytes(work, chooses_best=plan.mode == "held_out")
     free = shutil.disk_usage(out).free
-    networks = "1 network" if work.networks == 1 else f"{work.networks} networks"
+    networks = counted(work.networks, "network", "networks")
     short = "; that is too little: make room first" if needed > free else ""
     return (
         f"fitting {networks} on {device} will take about {say_seconds(seconds)} and "

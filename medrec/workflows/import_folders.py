@@ -46,7 +46,7 @@ def import_folders(
     source, out = Path(source), check_free(out)
     meaning = FolderMeaning(labels=labels or {}, splits=_to_splits(splits or {}))
     imported = read_folders(source, meaning=meaning, patient=patient)
-    notes = [*imported.notes, *([_NOBODY] if patient is patient_of_case else [])]
+    notes = [*imported.notes, *notes_on(patient)]
     return write_imported(imported.references, root=source, out=out, notes=notes)
 
 
@@ -67,6 +67,11 @@ def to_patient(pattern: str | None, *, by_id: bool, is_unknown: bool) -> Patient
         of_path = to_patient_of_path(pattern)
         return lambda scan: of_path(scan.source)
     return patient_of_header(load_key()) if by_id else patient_of_case
+
+
+def notes_on(patient: PatientOfScan) -> list[str]:
+    """What its owner should know of a manifest whose patients were told so."""
+    return [_NOBODY] if patient is patient_of_case else []
 
 
 def _to_splits(splits: Mapping[str, str]) -> dict[str, Split]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from medrec.data.manifest import spell_out, write_manifest
 from medrec.data.patients import PatientOfPath, patient_of_path, search_of
+from medrec.domain.counting import counted
 from medrec.domain.reference import Reference
 from medrec.errors import OutputError, UsageError
 from medrec.workflows.relocating import relocate
@@ -51,8 +52,10 @@ def write_imported(
         message = f"--out {out}: can't be written ({error.strerror}): name another place"
         raise OutputError(message) from error
     patients = len({row.patient for row in references})
-    kind = "slices" if any(row.slice is not None for row in references) else "scans"
-    counts = [f"{len(references)} {kind} of {patients} patients", *_counts(references)]
+    is_sliced = any(row.slice is not None for row in references)
+    kind = ("slice", "slices") if is_sliced else ("scan", "scans")
+    of = counted(patients, "patient", "patients")
+    counts = [f"{counted(len(references), *kind)} of {of}", *_counts(references)]
     further = [f"note: {note}" for note in (*notes, *_one_sided(references))]
     return "\n".join([f"{out}: {', '.join(counts)}", *further])
 

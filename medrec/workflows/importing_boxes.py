@@ -16,12 +16,15 @@ from medrec.data.importers_coco import import_coco as read_coco
 from medrec.data.importers_seg import import_seg as read_seg
 from medrec.data.importers_yolo import import_yolo as read_yolo
 from medrec.data.mask_truth import MaskRule
+from medrec.data.patients import PatientOfScan
 from medrec.data.preview_boxes import write_preview
+from medrec.domain.counting import counted
 from medrec.domain.ids import to_case_id
 from medrec.domain.reference import LabelledBox, Reference
 from medrec.errors import OutputError, UsageError
 from medrec.io.discover import FoundFile
 from medrec.io.header import read_header
+from medrec.workflows.import_folders import notes_on
 from medrec.workflows.importing import check_free, to_patient_of_path, write_imported
 from medrec.workflows.relocating import relocate
 
@@ -85,7 +88,7 @@ def import_seg(  # noqa: PLR0913 (each is an option)
     source: str | Path,
     *,
     out: str | Path,
-    patient: str | None = None,
+    patient: PatientOfScan,
     per: str = "volume",
     as_label: str | None = None,
     smallest: int = 1,
@@ -93,17 +96,18 @@ def import_seg(  # noqa: PLR0913 (each is an option)
 ) -> str:
     """Write a manifest and boxes of DICOM series with segmentations; arguments as `import_coco`.
 
-    `per` is `slice` or `volume`; pieces of fewer than `smallest` pixels have no box.
+    `patient` tells the patient of a series: `import_folders.to_patient` makes one. `per` is `slice`
+    or `volume`; pieces of fewer than `smallest` pixels have no box.
 
     Raises:
         ManifestError: Segmentations or series that are wrong; all are listed.
         OutputError: One of the files exists already, or can't be written.
-        UsageError: The pattern is no regular expression, or `per` is neither.
+        UsageError: `per` is neither.
     """
     source, out = Path(source), check_free(out)
-    tell = to_patient_of_path(patient) if patient is not None else (lambda path: path)
-    found = read_seg(source, patient=tell, per=_to_per(per), as_label=as_label, least_px=smallest)
-    notes = [*found.notes, *_unknown(patient)]
+    boxes_per = _to_per(per)
+    found = read_seg(source, patient=patient, per=boxes_per, as_label=as_label, least_px=smallest)
+    notes = [*found.notes, *notes_on(patient)]
     boxed = found.references, found.boxes
     return write_boxed(*boxed, root=source, out=out, notes=notes, preview=preview)
 
@@ -201,9 +205,10 @@ def write_boxed(
         message = f"{file}: can't be written ({error.strerror}): name another place"
         raise OutputError(message) from error
     images = len({path for path, _ in boxes})
+    of = counted(len({row.path for row in rows}), "image", "images")
     lines = [
         write_imported(rows, root=out.parent, out=out, notes=notes),
-        f"{file}: {len(boxes)} boxes on {images} of {len({row.path for row in rows})} images",
+        f"{file}: {counted(len(boxes), 'box', 'boxes')} on {images} of {of}",
     ]
     if sheet is not None:
         lines.append(_preview(sheet, rows, out.parent))
@@ -217,7 +222,8 @@ def _preview(sheet: Path, rows: Sequence[Reference], folder: Path) -> str:
     except OSError as error:
         message = f"--preview {sheet}: can't be written ({error.strerror}): name another place"
         raise OutputError(message) from error
-    return f"{sheet}: {shown} images with their boxes: look at them before anything is trained"
+    images = counted(shown, "image with its", "images with their")
+    return f"{sheet}: {images} boxes: look at them before anything is trained"
 
 
 def _patient(pattern: str | None, root: Path) -> Callable[[str], str]:

@@ -17,6 +17,7 @@ from medrec.config.base import read_config
 from medrec.config.pretraining import EncoderConfig, PretrainConfig, VolumeEncoderConfig
 from medrec.data.build import build_unlabelled
 from medrec.data.dataset import SliceDataset, prepare_slices
+from medrec.domain.counting import counted
 from medrec.errors import OutputError, UsageError
 from medrec.inference.device import pick_device
 from medrec.preprocess.build import build_preprocessor
@@ -91,7 +92,9 @@ def pretrain(
             references, root=root, prepare=build_preprocessor(asked.preprocess), labels=()
         )
     patients = len({row.patient for row in references})
-    say(f"{len(slices)} pictures of {patients} patients, {slices.blank} blank left out")
+    pictures = counted(len(slices), "picture", "pictures")
+    of = counted(patients, "patient", "patients")
+    say(f"{pictures} of {of}, {slices.blank} blank left out")
     with stages("fit"):
         history = _fit(asked, slices, out, device=device, resume=resume)
     weights = out / BACKBONE

@@ -21,7 +21,7 @@ from medrec.evaluation.evaluate import evaluate_predictions
 from medrec.evaluation.froc import RATES
 from medrec.evaluation.intervals import Bounds, bootstrap_units
 from medrec.evaluation.reliability import brier_rounds, ece_if_calibrated, ece_rounds
-from medrec.evaluation.result import GroupResult, LabelResult, LevelResult
+from medrec.evaluation.result import EvaluationResult, GroupResult, LabelResult, LevelResult
 from medrec.evaluation.threshold import measure_threshold
 from medrec.inference.build import build_screener
 from medrec.io.predictions import Journal
@@ -71,7 +71,7 @@ def score_test(
     _write_journal(out, predictions)
     settings = to_settings(
         EvaluateConfig(
-            stratify_by=config.splits.stratify_by,
+            stratify_by=_columns(config),
             exclusive=config.exclusive,
             hit=config.calibration.hit,
         )
@@ -79,19 +79,37 @@ def score_test(
     boxes = _truth(config, references, root) if is_detector(config.model) else None
     result = evaluate_predictions(predictions, references, settings=settings, boxes=boxes)
     write_evaluation_report(out, result)
-    figures = [
-        figure
-        for label, found in result.labels.items()
-        for where, level in _levels(found)
-        if level is not None
-        for figure in _level_figures(f"{label}, {where}", level)
-    ]
-    for label, found in result.labels.items():
-        if found.detection is not None:
-            figures += _box_figures(f"{label}, boxes", found.detection)
+    figures = list(_figures_within(result, config.test.within) if config.test else _figures(result))
     figures += [figure for found in result.exclusive for figure in _group_figures(found)]
     figures += _run_figures(package, config, predictions, references)
     return ModelTest(tuple(figures), tuple(result.notes))
+
+
+def _columns(config: TrainConfig) -> list[str]:
+    within = [config.test.within] if config.test else []
+    return list(dict.fromkeys([*config.splits.stratify_by, *within]))
+
+
+def _figures(result: EvaluationResult) -> Iterator[CardFigure]:
+    """Of all test patients together."""
+    for label, found in result.labels.items():
+        for where, level in _levels(found):
+            if level is not None:
+                yield from _level_figures(f"{label}, {where}", level)
+        if found.detection is not None:
+            yield from _box_figures(f"{label}, boxes", found.detection)
+
+
+def _figures_within(result: EvaluationResult, column: str) -> Iterator[CardFigure]:
+    """Of each archive alone."""
+    for stratum in result.strata:
+        if stratum.column != column:
+            continue
+        for label, level in stratum.labels.items():
+            where = f"{label}, {column} {stratum.value}"
+            yield from _level_figures(f"{where}, exams", level)
+            if label in stratum.boxes:
+                yield from _box_figures(f"{where}, boxes", stratum.boxes[label])
 
 
 def _truth(config: TrainConfig, references: Sequence[Reference], root: Path) -> BoxTruth:
@@ -155,6 +173,10 @@ def _box_figures(where: str, found: DetectionResult) -> Iterator[CardFigure]:
             if sensitivity is not None:
                 name = f"sensitivity at {rate:g} false positives an image"
                 yield CardFigure(where, name, sensitivity)
+    for name, point in found.operating_points.items():
+        if point.false_positives_per_image is not None:
+            said = f"false positives an image at {name}"
+            yield CardFigure(where, said, point.false_positives_per_image)
 
 
 def _group_figures(found: GroupResult) -> Iterator[CardFigure]:

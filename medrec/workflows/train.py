@@ -20,6 +20,7 @@ from medrec.data.exclusive import settle_exclusive
 from medrec.data.manifest import write_manifest
 from medrec.data.splits import SplitPlan
 from medrec.data.volumes import VolumeDataset, prepare_volumes
+from medrec.domain.counting import counted
 from medrec.domain.finding import Label
 from medrec.domain.reference import Reference, Split
 from medrec.errors import OutputError
@@ -109,10 +110,10 @@ def train(
         slices, settled = run.prepare(references, plan)
     with stages("audit"):
         audited = run.audit(slices, references, plan)
-    say(f"{_count(slices)}, {len(plan.assignment)} patients")
+    say(f"{_count(slices)}, {counted(len(plan.assignment), 'patient', 'patients')}")
     meet(run.device)  # processes that take part wait for what was prepared
     with stages("fit"):
-        scored = Fitter(settled, slices, plan, out, run.device, resume=resume, say=say).fit()
+        scored = Fitter(asked, slices, plan, out, run.device, resume=resume, say=say).fit()
     with stages("calibrate"):
         fitted, pooling = run.calibrate(scored, references)
     manifest = to_manifest(
@@ -199,7 +200,6 @@ def lead_or_take_part(
     references, root, plan = _read_data(asked, path, out)
     run = _Run(asked, root, out, where, _cache_folder(asked, path.parent, out), _silent)
     slices = run.read(references)
-    asked = with_anchors(asked, slices, plan)
     Fitter(asked, slices, plan, out, where, resume, _silent, ranks).fit()
     return None
 
@@ -228,7 +228,8 @@ class _Run:
             for row in relocate(references, root=self.root, folder=self.out)
         ]
         write_manifest(self.out / "manifest.csv", placed)
-        return slices, with_anchors(self.config, slices, plan)
+        learning = plan.rows_of(slices.references, Split.TRAIN)
+        return slices, with_anchors(self.config, slices, learning)
 
     def read(self, references: Sequence[Reference]) -> Prepared:
         """Prepare what isn't in the cache yet."""
@@ -316,9 +317,9 @@ class _Run:
 
 def _count(prepared: Prepared) -> str:
     if isinstance(prepared, VolumeDataset):
-        return f"{len(prepared)} volumes"
+        return counted(len(prepared), "volume", "volumes")
     left_out = f" ({prepared.blank} blank left out)" if prepared.blank else ""
-    return f"{len(prepared)} pictures{left_out}"
+    return counted(len(prepared), "picture", "pictures") + left_out
 
 
 def _cache_folder(config: TrainConfig, beside: Path, out: Path) -> Path:

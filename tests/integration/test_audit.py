@@ -156,9 +156,9 @@ def test_what_a_training_would_refuse_is_said_beside_the_leaks(manifest):
     outcome = medrec("dataset", "audit", manifest)
 
     assert 1 == outcome.exit_code
-    assert "problem: 1 masks lie on another grid than their scan, rows 1" in outcome.stdout
+    assert "problem: 1 mask lies on another grid than the scan, row 1" in outcome.stdout
     assert "problem: label high: its rows hold 1 alone" in outcome.stdout
-    assert "problem: 1 rows have no split, though others have" in outcome.stdout
+    assert "problem: 1 row has no split, though others have" in outcome.stdout
 
 
 def test_an_attribute_made_from_the_label_is_left_out_when_named(tmp_path):

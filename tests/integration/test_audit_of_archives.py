@@ -84,5 +84,5 @@ def test_a_training_that_does_not_name_the_two_one_patient_is_stopped(archive, t
     assert 1 == outcome.exit_code
     assert "problems that leak the test" in outcome.stderr
     assert re.search(
-        r"1 pictures stand in several splits or folds, rows \d+ and \d+", outcome.stderr
+        r"1 picture stands in several splits or folds, rows \d+ and \d+", outcome.stderr
     )

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from factories import TUMOR, a_finding, a_prediction, a_region
 from PIL import Image
+from seg_factory import two_series
 from typer.testing import CliRunner
 
 from medrec.cli.app import app
@@ -82,6 +83,17 @@ def test_nothing_is_overwritten_and_nothing_is_written_where_something_is_wrong(
     assert not (archive / "other.boxes.csv").exists()
 
 
+def test_no_patient_id_of_dicom_is_written_where_segmentations_are_imported(tmp_path):
+    outcome = medrec("dataset", "import", "seg", two_series(tmp_path / "a", studies=(1, 2)),
+                     "--out", tmp_path / "m.csv", "--patient-id")  # fmt: skip
+
+    assert 0 == outcome.exit_code, outcome.output
+    assert 1 == len({row.patient for row in read_manifest(tmp_path / "m.csv")})
+    written = [outcome.output, *(file.read_text() for file in tmp_path.glob("m.*"))]
+    assert 3 == len(written)
+    assert not any("PLANTED" in text for text in written)
+
+
 def test_patients_must_be_told_or_said_to_be_unknown(archive):
     outcome = medrec("dataset", "import", "coco", archive / "coco.json", "--out", archive / "m.csv")
 
@@ -135,6 +147,21 @@ def test_predictions_of_boxes_are_evaluated_with_report_and_case_pages(archive):
     assert "Missed: lesion (type glioma)" in (archive / "out/cases/c-06.html").read_text()
     assert "False alarm" in (archive / "out/cases/c-01.html").read_text()
     assert (archive / "out/curves/tumor_froc.csv").is_file()
+
+
+def test_names_of_boxes_that_mean_no_label_are_refused_and_can_be_given_a_meaning(archive):
+    imported(archive)
+    file = archive / "m.boxes.csv"
+    text = file.read_text().replace("tumor,glioma", "Glial mass,")
+    file.write_text(text)
+    (archive / "predictions.jsonl").write_text(to_line(a_prediction(regions=())) + "\n")
+    command = ("evaluate", archive / "predictions.jsonl", "--against", archive / "m.csv",
+               "--set", "bootstrap_rounds=100", "--out", archive / "out")  # fmt: skip
+
+    refused, told = medrec(*command), medrec(*command, "--set", "classes={Glial mass: tumor}")
+
+    assert (1, 0) == (refused.exit_code, told.exit_code)
+    assert "boxes called 'Glial mass': this is no label" in refused.stderr
 
 
 def test_a_rule_that_means_nothing_is_refused_in_one_message(archive):

@@ -108,8 +108,9 @@ def medrec(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def train(archive: Archive, folder: Path):
-    """Configure and train; what is changed is the number of folds and what look-alikes need."""
+def train(archive: Archive, folder: Path, *changes: str):
+    """Configure and train; what is changed is the number of folds, what look-alikes need, and what
+    a test asks for."""
     config = folder / "model.yaml"
     written = medrec(
         *("configure", archive.manifest, "--out", config, "--device", "cpu", *archive.words),
@@ -120,6 +121,7 @@ def train(archive: Archive, folder: Path):
         *("train", config, "--out", folder / "run", "--device", "cpu"),
         *("--set", "audit={allow: [near_duplicates]}", "--set", "splits.folds=2"),
         *("--set", "calibration.bootstrap_rounds=50"),
+        *(word for change in changes for word in ("--set", change)),
     )
     assert 0 == trained.exit_code, trained.output
     return read_config(config, TrainConfig), open_package(folder / "run" / "model")
@@ -152,10 +154,15 @@ def test_a_written_config_trains_to_a_package_that_loads(name, tmp_path):
     load_network(package, device="cpu")
 
 
+# The rate for few patients needs hundreds of patients' steps: in a test's few dozen nothing is
+# learned, and what has learned nothing is not calibrated.
+FAST = ("fit.optimiser.learning_rate=0.002", "preprocess.size_px=64")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["films", "volumes"])
 def test_imagenet_weights_are_tuned_with_care(name, tmp_path):
-    config, package = train(ARCHIVES[name](tmp_path / "archive"), tmp_path)
+    config, package = train(ARCHIVES[name](tmp_path / "archive"), tmp_path, *FAST)
 
     assert "package" == config.model.weights.kind
     assert config.fit.unfreeze

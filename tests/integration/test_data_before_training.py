@@ -70,11 +70,12 @@ def test_all_that_is_wrong_with_the_data_is_said_at_once_and_nothing_is_written(
     said = " ".join(outcome.stderr.split())
     assert 1 == outcome.exit_code
     assert "6 problems" in said
+    assert 1 == said.count("several splits")
     for problem, way_out in [
-        ("1 files of column path are missing, rows 4", "correct them, or leave the rows out"),
-        ("1 masks lie on another grid than their scan, rows 1", "resample them"),
+        ("1 file of column path is missing, row 4", "correct them, or leave the rows out"),
+        ("1 mask lies on another grid than the scan, row 1", "resample onto"),
         ("label high: its rows hold 1 alone", "add scans of the other class"),
-        ("1 patients have rows in several splits, rows 6, 26", "belongs to one alone"),
+        ("1 patient has rows in several splits, rows 6, 26", "belongs to one alone"),
         ("4 patients have the split test, where 10 or more are needed", "give more of them"),
         ("for 25 files that are not in it yet, and 0.00 GB are free", "--set cache.folder=FOLDER"),
     ]:
@@ -137,7 +138,16 @@ def test_what_the_config_overrules_does_not_stop_and_the_card_says_so(overruled)
     card = (run / "model" / "model-card.md").read_text(encoding="utf-8")
 
     assert "overruled (duplicates)" in outcome.output
-    assert "Overruled by the config (duplicates): 1 pictures stand in several splits" in card
+    assert "Overruled by the config (duplicates): 1 picture stands in several splits" in card
+
+
+def test_a_training_on_films_speaks_of_films(overruled):
+    run, outcome = overruled
+    page = (run / "summary.html").read_text(encoding="utf-8")
+
+    assert "final: fitting on 22 films" in outcome.output
+    assert "positive counts are patients / films" in page
+    assert "slices" not in outcome.output
 
 
 def test_the_probe_is_said_before_the_fit_and_stands_on_the_card(overruled):

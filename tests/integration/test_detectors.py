@@ -25,7 +25,9 @@ pytestmark = pytest.mark.slow
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("detector")
     manifest = write_lesion_films(folder / "films", 30)
-    (folder / "config.yaml").write_text(yaml.safe_dump(a_detector_config(manifest)))
+    (folder / "config.yaml").write_text(
+        yaml.safe_dump(a_detector_config(manifest, test={"within": "archive"}))
+    )
     _medrec("train", folder / "config.yaml", "--out", folder / "run", "--device", "cpu")
     return folder
 
@@ -63,6 +65,13 @@ def test_the_test_of_the_model_measures_its_boxes(run):
     assert {"froc", "cpm", "average_precision"} <= set(found["labels"]["lesion"])
     card = (run / "run" / "model" / "model-card.md").read_text()
     assert "average precision at IoU 0.5" in card
+
+
+def test_figures_are_told_within_an_archive_alone(run):
+    card = (run / "run" / "model" / "model-card.md").read_text()
+    assert "| lesion, archive A, boxes (" in card
+    assert "| lesion, archive B, boxes (" in card
+    assert "| lesion, boxes (" not in card
 
 
 def test_lesions_are_found_where_they_were_planted(run, screened):

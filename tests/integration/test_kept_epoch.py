@@ -50,6 +50,6 @@ def test_tune_patients_who_learn_are_in_the_network_and_in_no_choice(tmp_path):
     train(config, out=tmp_path / "run", device="cpu", say=said.append)
 
     learning = FILMS[0::4] + FILMS[1::4]  # of four, one trains and one tunes
-    assert f"final: fitting on {len(learning)} slices" in said
+    assert f"final: fitting on {len(learning)} films" in said
     assert not (tmp_path / "run/final/best.ckpt").exists()
     assert (tmp_path / "run/summary.html").read_text().count(">weights</td>") == 2

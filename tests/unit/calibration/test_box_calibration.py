@@ -18,6 +18,7 @@ from medrec.calibration.boxes import (
     sizes_of,
 )
 from medrec.calibration.files import read_box_calibration, read_calibration, write_calibration
+from medrec.calibration.heads import HeadCalibration, fit_head
 from medrec.calibration.platt import FlooredPlatt
 from medrec.domain.finding import Label
 from medrec.errors import CalibrationError, PackageError
@@ -69,11 +70,15 @@ def _picture(boxes, truth, **changes):
     sides=st.floats(1, 300),
     heads=st.none() | _numbers,
     platt=st.tuples(st.floats(0.01, 5), _numbers),
-    own=st.tuples(st.floats(0.01, 5), _numbers, _numbers),
-    other=_numbers,
+    slope=st.floats(0.01, 5),
+    others=st.tuples(_numbers, _numbers, _numbers),
 )
-def test_no_exam_is_less_likely_than_a_box_in_it(scores, sides, heads, platt, own, other):
-    calibration = replace(KNOWN, slope=own[0], intercept=own[1], size_slope=own[2] / 10)
+def test_no_exam_is_less_likely_than_a_box_in_it(scores, sides, heads, platt, slope, others):
+    intercept, size_slope, other = others
+    calibration = replace(KNOWN, slope=slope, intercept=intercept, size_slope=size_slope / 10)
+    if heads is not None and heads > -10:  # a head with a calibrator, and now and then without
+        head = HeadCalibration(slope, -intercept, 20, 12, 60)
+        calibration = replace(calibration, head=head)
     boxes = np.tile([0.0, 0.0, sides, sides], (len(scores), 1))
     picture = _picture(
         boxes,
@@ -163,6 +168,43 @@ def test_a_head_makes_a_picture_likelier_than_its_boxes():
     assert joint_logit(np.array([1.0]), 1.0) > 1.0
 
 
+def test_a_head_without_a_calibrator_has_no_say_beside_boxes_that_have_one():
+    picture = _picture([[0, 0, 8, 8]], [], image_logits=np.array([9.0]))
+    assert picture.joint([KNOWN], 1) == replace(picture, image_logits=None).joint([KNOWN], 1)
+
+
+def test_a_head_that_exaggerates_holds_no_exam_up():
+    rng = np.random.default_rng(4)
+    highest = rng.normal(-1, 2, 3000)
+    truth = rng.random(3000) < expit(highest)  # the boxes tell all, and are right
+    heads = highest + 8  # the head repeats them, shouting
+    samples = Samples.from_logits(truth, heads, [f"P{n // 3}" for n in range(3000)])
+    head = fit_head(samples, highest)
+    joint = np.logaddexp(highest, head.slope * heads + head.intercept)
+    assert np.mean(expit(np.logaddexp(highest, heads))) > np.mean(truth) + 0.3
+    assert pytest.approx(np.mean(truth), abs=0.02) == np.mean(expit(joint))
+
+
+def test_a_head_that_sees_what_boxes_miss_has_its_say():
+    rng = np.random.default_rng(4)
+    heads, highest = rng.normal(-1, 2, 4000), np.full(4000, -3.0)
+    chance = expit(np.logaddexp(highest, 0.7 * heads - 0.5))
+    truth = rng.random(4000) < chance
+    head = fit_head(Samples.from_logits(truth, heads, [f"P{n}" for n in range(4000)]), highest)
+    assert (pytest.approx(0.7, abs=0.1), pytest.approx(-0.5, abs=0.1)) == (
+        head.slope,
+        head.intercept,
+    )
+
+
+def test_a_head_that_says_the_wrong_way_round_is_refused():
+    rng = np.random.default_rng(4)
+    truth = rng.random(400) < 0.5
+    samples = Samples.from_logits(truth, rng.normal(-2.0 * truth), [f"P{n}" for n in range(400)])
+    with pytest.raises(CalibrationError, match="positive slope"):
+        fit_head(samples, np.full(400, -3.0))
+
+
 def test_each_label_of_a_picture_has_its_own_boxes():
     picture = _picture([[0, 0, 8, 8], [0, 0, 8, 8]], [], label=np.array([0, 1]))
     first, second = picture.joint((), 2).tolist()
@@ -174,6 +216,21 @@ def test_calibrators_of_boxes_are_read_as_they_were_written(tmp_path):
     write_calibration(path, [], [KNOWN])
     assert (KNOWN,) == read_box_calibration(path)
     assert () == read_calibration(path)
+
+
+def test_the_calibrator_of_a_head_is_read_as_it_was_written(tmp_path):
+    path = tmp_path / "calibration.json"
+    wanted = replace(KNOWN, head=HeadCalibration(0.5, -2.0, 20, 12, 60))
+    write_calibration(path, [], [wanted])
+    assert (wanted,) == read_box_calibration(path)
+
+
+def test_a_falling_calibrator_of_a_head_is_refused(tmp_path):
+    path = tmp_path / "calibration.json"
+    write_calibration(path, [], [replace(KNOWN, head=HeadCalibration(0.5, -2.0, 20, 12, 60))])
+    path.write_text(path.read_text().replace('"slope": 0.5', '"slope": -0.5'))
+    with pytest.raises(PackageError, match="a slope is positive"):
+        read_box_calibration(path)
 
 
 def test_a_calibration_without_boxes_says_nothing_of_them(tmp_path):

@@ -52,7 +52,7 @@ def test_a_patient_whose_rows_stand_in_two_splits_is_a_problem():
     report = audited(*rows)
 
     assert ["patients"] == [problem.kind for problem in report.blocking]
-    assert "1 patients have rows in several splits: rows 1, 2" in report.blocking[0].text
+    assert "1 patient has rows in several splits: rows 1, 2" in report.blocking[0].text
 
 
 def test_a_plan_is_believed_before_the_column():
@@ -111,7 +111,7 @@ def test_files_that_could_not_be_read_are_named_up_to_twenty(report):
 
 def test_faults_come_before_leaks(report):
     assert ["problem: no good", "leak (duplicates)"] == [
-        line.partition(": 1 pictures")[0] for line in report.problem_lines()
+        line.partition(": 1 picture")[0] for line in report.problem_lines()
     ]
 
 

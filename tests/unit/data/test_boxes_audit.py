@@ -43,8 +43,8 @@ def test_a_box_drawn_twice_is_found(audited):
 
     (fault,) = audited(lines, [a_row("b"), a_row("a")])
 
-    assert fault.startswith("1 rows have a box twice or more")
-    assert fault.endswith("rows 2")
+    assert fault.startswith("1 row has a box twice or more")
+    assert fault.endswith("row 2")
 
 
 def test_a_label_without_a_box_and_a_box_against_its_label_are_found(audited):
@@ -53,8 +53,8 @@ def test_a_label_without_a_box_and_a_box_against_its_label_are_found(audited):
     faults = audited(lines, [a_row("a", truth=False), a_row("b"), a_row("c")])
 
     assert [
-        "1 rows are tumor and have no such box: rows 2",
-        "1 rows are not tumor and have such a box: rows 1",
+        "1 row is tumor and has no such box: row 2",
+        "1 row is not tumor and has such a box: row 1",
     ] == faults
 
 
@@ -65,7 +65,7 @@ def test_a_label_of_whole_images_needs_no_box(audited):
 def test_a_box_of_an_unknown_label_is_found(audited):
     faults = audited(["a.png,1,1,9,9,cyst"], [a_row("a", truth=False)])
 
-    assert ["1 rows have boxes of cyst, which is no label of the manifest"] == faults
+    assert ["1 row has boxes of cyst, which is no label of the manifest"] == faults
 
 
 def test_a_box_of_quite_another_size_is_found(audited):
@@ -73,8 +73,8 @@ def test_a_box_of_quite_another_size_is_found(audited):
 
     (fault,) = audited([*lines, "b.png,1,1,950,990,tumor"], [a_row("a"), a_row("b")])
 
-    assert fault.startswith("1 rows have boxes of tumor of quite another size")
-    assert fault.endswith("rows 2")
+    assert fault.startswith("1 row has boxes of tumor of quite another size")
+    assert fault.endswith("row 2")
 
 
 def test_a_class_that_a_split_lacks_is_named(audited):

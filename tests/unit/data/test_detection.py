@@ -47,7 +47,7 @@ def test_boxes_of_a_film_lie_in_its_picture(tmp_path):
     _boxes_file(tmp_path, [("a.png", 10, 20, 30, 28, "meningioma")])
     laid = _laid(tmp_path, [_row("a.png")])
     assert [[[10, 5, 14, 15, 1]]] == laid.objects.tolist()
-    assert [[4, 10]] == laid.sides().tolist()
+    assert [[4, 10]] == laid.sides([0]).tolist()
 
 
 def test_a_box_tells_the_label_of_which_the_manifest_says_nothing(tmp_path):
@@ -120,9 +120,9 @@ def test_a_subset_keeps_the_objects_of_its_rows(tmp_path):
 def test_objects_that_leave_the_picture_are_none():
     objects = torch.tensor([[10.0, 10, 20, 20, 0], [0.0, 0, 0, 0, -1]])
     far = Augmenter(size_px=32, affine=1.0, shift=0.0)
-    cut = BoxAugmenter(far, window=(8, 8), lesion_share=0.0)
+    cut = BoxAugmenter(far, window=(8, 8), lesion_share=0.0, label_of=(0,))
     for seed in range(30):
-        image, moved = cut(torch.rand(1, 32, 32), objects, seed=seed)
+        image, moved, _ = cut(torch.rand(1, 32, 32), objects, torch.ones(1), seed=seed)
         assert (1, 8, 8) == tuple(image.shape)
         assert moved[:, :4].min() >= 0
         assert moved[:, :4].max() <= 8
@@ -133,9 +133,9 @@ def test_a_part_is_cut_around_a_lesion_as_often_as_asked():
     picture = torch.zeros(1, 64, 64)
     picture[0, 40:44, 6:10] = 1
     objects = torch.tensor([[40.0, 6, 44, 10, 2]])
-    cut = BoxAugmenter(Augmenter(size_px=64), window=(16, 16), lesion_share=1.0)
+    cut = BoxAugmenter(Augmenter(size_px=64), window=(16, 16), lesion_share=1.0, label_of=(0, 0, 0))
     for seed in range(20):
-        image, moved = cut(picture, objects, seed=seed)
+        image, moved, _ = cut(picture, objects, torch.ones(1), seed=seed)
         y0, x0, y1, x1 = moved[0, :4].int().tolist()
         assert image[0, y0:y1, x0:x1].min() == 1
         assert pytest.approx(float(image.sum())) == (y1 - y0) * (x1 - x0)
@@ -143,5 +143,49 @@ def test_a_part_is_cut_around_a_lesion_as_often_as_asked():
 
 def test_unknown_pictures_stay_unknown():
     objects = torch.full((1, 5), float("nan"))
-    _, moved = BoxAugmenter(Augmenter(size_px=32))(torch.rand(1, 32, 32), objects, seed=1)
+    plain = BoxAugmenter(Augmenter(size_px=32))
+    _, moved, _ = plain(torch.rand(1, 32, 32), objects, torch.ones(1), seed=1)
     assert torch.isnan(moved).all()
+
+
+_FAR, _NEAR = [2.0, 2, 6, 6], [17.0, 17, 20, 20]
+
+
+def _labels_of_corner(rows, targets):
+    """The labels of the part (16, 16) of a picture (20, 20) that lies in its low corner."""
+    cut = BoxAugmenter(Augmenter(size_px=20), (16, 16), 0.0, label_of=(0, 0, 1))
+    for seed in range(400):
+        picture = torch.zeros(1, 20, 20)
+        picture[0, 15, 15] = 1
+        part, _, found = cut(picture, torch.tensor(rows), torch.tensor(targets), seed=seed)
+        if part[0, 15, 15] == 1:
+            return found.tolist()
+    pytest.fail("no part was the corner")
+
+
+def test_a_part_has_the_labels_of_the_boxes_in_it():
+    assert [1.0, 0.0] == _labels_of_corner([[*_FAR, 1], [*_NEAR, 2]], [1.0, 1.0])
+    assert [0.0, 1.0] == _labels_of_corner([[*_FAR, 2], [*_NEAR, 0]], [1.0, 1.0])
+
+
+def test_a_part_that_shows_a_sliver_of_a_lesion_has_no_known_label():
+    sliver = [15.0, 2, 20, 6]
+    assert str([float("nan"), 0.0]) == str(_labels_of_corner([[*sliver, 0]], [1.0, 0.0]))
+
+
+def test_a_part_with_a_lesion_that_counts_neither_way_has_no_known_label():
+    found = _labels_of_corner([[*_FAR, -2], [*_NEAR, 0]], [1.0, 0.0])
+    assert str([float("nan"), 0.0]) == str(found)
+    assert [0.0, 1.0] == _labels_of_corner([[*_NEAR, -2], [*_FAR, 2]], [1.0, 1.0])
+
+
+def test_no_part_is_known_of_a_label_that_no_box_explains():
+    assert str([float("nan"), 0.0]) == str(_labels_of_corner([[*_FAR, -1]], [1.0, 0.0]))
+    unknown = [[float("nan")] * 5]
+    assert str([float("nan"), 0.0]) == str(_labels_of_corner(unknown, [1.0, 0.0]))
+
+
+def test_a_whole_picture_keeps_its_labels():
+    plain = BoxAugmenter(Augmenter(size_px=32), label_of=(0,))
+    _, _, found = plain(torch.rand(1, 32, 32), torch.tensor([[*_FAR, -1]]), torch.ones(1), seed=1)
+    assert [1.0] == found.tolist()

@@ -105,6 +105,27 @@ def test_every_problem_of_a_coco_file_is_listed_at_once(pictures):
     assert 10 == len(problems)
 
 
+@pytest.mark.parametrize("digits", [400, 5000])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"annotations": [{"image_id": 1, "category_id": 7, "bbox": [1, 1, "LONG", 2.5]}]},
+        {"annotations": [{"image_id": "LONG", "category_id": 7, "bbox": [1, 1, 2, 2]}]},
+        {"images": [{"id": 1, "file_name": "images/a1.png", "width": "LONG", "height": 20}]},
+        {"categories": [{"id": "LONG", "name": "glioma"}]},
+    ],
+    ids=["box", "image_id", "width", "category"],
+)
+def test_a_number_of_hundreds_of_digits_is_one_short_problem(pictures, changes, digits):
+    path = coco(pictures, **changes)
+    path.write_text(path.read_text().replace('"LONG"', "-" + "7" * digits))
+
+    (problem,) = problems_of(lambda: import_coco(path, root=pictures, patient=patient_of))
+
+    assert problem.startswith(f"holds a number of {digits} digits, -7777777...: no ID and no pixel")
+    assert 120 > len(problem)
+
+
 NOT_COCO = [
     "[]",
     "{",
@@ -145,7 +166,7 @@ def test_an_overhang_is_cut_off_and_told(pictures):
     found = import_coco(coco(pictures, annotations=[over]), root=pictures, patient=patient_of)
 
     assert Box(0, 3, 9, 8) == found.boxes[0][1].box
-    assert "1 boxes hung over the edge of 1 images" in found.notes[0]
+    assert "1 box hung over the edge of 1 image" in found.notes[0]
 
 
 def yolo(folder, lines="0 0.5 0.5 0.25 0.5\n", names="names: [glioma, cyst]\n"):
@@ -160,7 +181,7 @@ def test_yolo_shares_become_pixels_and_images_without_text_are_empty(pictures):
 
     assert (("images/a1.png", LabelledBox(Box(15, 5, 25, 15), Label("glioma"))),) == found.boxes
     assert [True, False] == [row.labels["glioma"] for row in found.references]
-    assert ("1 images have no text file: taken as empty",) == found.notes
+    assert ("1 image has no text file: taken as empty",) == found.notes
 
 
 def test_yolo_polygons_and_named_classes_are_read(pictures):

@@ -32,7 +32,7 @@ def dicom(path, **tags):
     an_image(pixels, **tags).save_as(path, enforce_file_format=True)
 
 
-def series(folder, *, study, uid="7", count=3):
+def series(folder, *, study, uid="7", count=3, **tags):
     for number in range(1, count + 1):
         dicom(
             folder / f"IM{number}.dcm",
@@ -40,6 +40,7 @@ def series(folder, *, study, uid="7", count=3):
             SOPInstanceUID=f"{ROOT}.3.{study}.{uid}.{number}",
             StudyInstanceUID=f"{ROOT}.1.{study}",
             SeriesInstanceUID=f"{ROOT}.2.{study}.{uid}",
+            **tags,
         )
 
 
@@ -251,6 +252,30 @@ def test_dicom_slices_in_the_class_folder_itself_are_a_row_each(tmp_path):
 
     assert 6 == len(rows)
     assert 2 == len({row.patient for row in rows})
+
+
+@pytest.mark.parametrize(
+    "modality", ["US", "OP", "XC", "SC", "OT", ""], ids=lambda name: name or "unsaid"
+)
+def test_stills_of_a_study_that_share_a_folder_are_a_row_each(tmp_path, modality):
+    series(tmp_path / "tumor/P1", study=1, Modality=modality)
+    series(tmp_path / "none/P2", study=2, count=1, Modality=modality)
+
+    rows = read(tmp_path).references
+
+    assert [
+        "none/P2/IM1.dcm", "tumor/P1/IM1.dcm", "tumor/P1/IM2.dcm", "tumor/P1/IM3.dcm"
+    ] == [row.path for row in rows]  # fmt: skip
+    assert ["P2", "P1", "P1", "P1"] == [row.patient for row in rows]
+
+
+def test_ultrasound_whose_images_have_a_place_is_a_volume(tmp_path):
+    place = {"ImagePositionPatient": ["0", "0", "0"],
+             "ImageOrientationPatient": ["1", "0", "0", "0", "1", "0"]}  # fmt: skip
+    for study, folder in ((1, "tumor/P1"), (2, "none/P2")):
+        series(tmp_path / folder, study=study, Modality="US", **place)
+
+    assert ["none/P2", "tumor/P1"] == [row.path for row in read(tmp_path).references]
 
 
 def test_a_folder_of_several_series_is_noted(tmp_path):

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import highdicom as hd
 import numpy as np
 import pytest
 from dicom_factory import a_stack, save, save_stack
-from pydicom.sr.codedict import codes
-from pydicom.uid import generate_uid
+from seg_factory import VOXELS, a_segmentation, two_series
 
 from medrec.data.importers_seg import import_seg
+from medrec.data.patients import patient_of_case, patient_of_header
 from medrec.domain.box import Box
+from medrec.domain.ids import to_patient_key
 from medrec.errors import ManifestError
-
-VOXELS = np.arange(16 * 12 * 5, dtype=np.int16).reshape(16, 12, 5)
 
 
 def an_archive(folder, *, spacing_mm=(0.5, 0.75, 5.0), flipped=False):
@@ -30,32 +28,8 @@ def an_archive(folder, *, spacing_mm=(0.5, 0.75, 5.0), flipped=False):
     return folder
 
 
-def a_segmentation(images, mask):
-    for image in images:  # what a segmentation copies from its images
-        for name in ("PatientName", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime",
-                     "AccessionNumber", "StudyID", "ReferringPhysicianName",
-                     "PositionReferenceIndicator"):  # fmt: skip
-            if name not in image:
-                setattr(image, name, "")
-        if "FrameOfReferenceUID" not in image:
-            image.FrameOfReferenceUID = "1.2.3"
-    description = hd.seg.SegmentDescription(
-        segment_number=1, segment_label="glioma",
-        segmented_property_category=codes.cid7150.Tissue,
-        segmented_property_type=codes.cid7166.ConnectiveTissue,
-        algorithm_type=hd.seg.SegmentAlgorithmTypeValues.MANUAL,
-    )  # fmt: skip
-    return hd.seg.Segmentation(
-        source_images=images, pixel_array=mask,
-        segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
-        segment_descriptions=[description], series_instance_uid=generate_uid(), series_number=2,
-        sop_instance_uid=generate_uid(), instance_number=1, manufacturer="x",
-        manufacturer_model_name="x", software_versions="1", device_serial_number="1",
-    )  # fmt: skip
-
-
-def patient_of(path):
-    return path.split("/")[0]
+def patient_of(scan):
+    return scan.source.split("/")[0]
 
 
 @pytest.mark.parametrize("flipped", [False, True], ids=["in order", "planes the other way"])
@@ -106,3 +80,35 @@ def test_a_segmentation_that_is_cut_short_is_an_error(tmp_path):
 
     with pytest.raises(ManifestError, match=r"P1/seg\.dcm: "):
         import_seg(archive, patient=patient_of, per="volume")
+
+
+def patients_of(archive, tell):
+    return [row.patient for row in import_seg(archive, patient=tell, per="volume").references]
+
+
+def test_two_studies_of_one_patient_id_are_of_one_patient_whose_id_is_hashed(tmp_path):
+    archive = two_series(tmp_path, studies=(1, 2))
+
+    first, second = patients_of(archive, patient_of_header(b"k" * 32))
+
+    assert first == second == to_patient_key("PLANTED-1", key=b"k" * 32)
+
+
+def test_two_patient_ids_are_of_two_patients(tmp_path):
+    archive = two_series(tmp_path, studies=(1, 2), patients=("PLANTED-1", "PLANTED-2"))
+
+    assert 2 == len({*patients_of(archive, patient_of_header(b"k" * 32))})
+
+
+def test_a_series_without_a_patient_id_is_an_error(tmp_path):
+    archive = two_series(tmp_path, studies=(1, 2), patients=("PLANTED-1", ""))
+
+    with pytest.raises(ManifestError, match="b/series: states no PatientID") as error:
+        patients_of(archive, patient_of_header(b"k" * 32))
+
+    assert "PLANTED" not in str(error.value)
+
+
+@pytest.mark.parametrize(("studies", "count"), [((1, 1), 1), ((1, 2), 2)])
+def test_series_of_one_study_are_never_two_patients(tmp_path, studies, count):
+    assert count == len({*patients_of(two_series(tmp_path, studies=studies), patient_of_case)})

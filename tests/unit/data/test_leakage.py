@@ -34,19 +34,19 @@ def test_one_picture_may_stand_twice_in_a_fold():
     ("digests", "rows"), [(["1", "2", "2", "4"], "2, 3"), (["1", "2", "3", "1"], "1, 4")]
 )
 def test_one_picture_in_two_folds_or_splits_is_refused(digests, rows):
-    with pytest.raises(DataSplitError, match=f"1 pictures stand in several .*rows {rows}:"):
+    with pytest.raises(DataSplitError, match=f"1 picture stands in several .*rows {rows}:"):
         check_leakage(ROWS, PLAN, digests=digests)
 
 
 def test_a_row_that_contradicts_the_plan_is_refused():
     rows = [replace(ROWS[0], split=Split.TEST), *ROWS[1:]]
 
-    with pytest.raises(DataSplitError, match=r"1 patients have rows whose split .* rows 1"):
+    with pytest.raises(DataSplitError, match=r"1 patient has rows whose split .* row 1$"):
         check_leakage(rows, PLAN)
 
 
 def test_a_patient_without_a_place_is_refused():
-    with pytest.raises(DataSplitError, match="1 patients have no place"):
+    with pytest.raises(DataSplitError, match="1 patient has no place"):
         check_leakage([*ROWS, Reference(path="E", patient="E", labels={})], PLAN)
 
 

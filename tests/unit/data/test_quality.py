@@ -66,7 +66,7 @@ def test_a_mask_on_another_grid_is_found_by_its_header(root, change):
 
     (text,) = problems(root, a_row(mask="mask.nii"))
 
-    assert "1 masks lie on another grid than their scan, rows 1" in text
+    assert "1 mask lies on another grid than the scan, row 1" in text
     assert "resample" in text
 
 
@@ -94,7 +94,7 @@ def test_a_patient_of_two_splits_is_named_by_rows(root):
 
     (text,) = problems(root, *rows)
 
-    assert "1 patients have rows in several splits, rows 1, 2" in text
+    assert "1 patient has rows in several splits, rows 1, 2" in text
 
 
 def test_everything_is_listed_at_once(root):

@@ -178,7 +178,14 @@ def test_a_patient_in_two_splits_is_refused_without_a_name():
 def test_splits_for_some_rows_alone_are_refused():
     rows = [replace(row, split=Split.TRAIN if row.patient == "P1" else None) for row in patients(3)]
 
-    with pytest.raises(DataSplitError, match="2 patients have no split"):
+    with pytest.raises(DataSplitError, match="2 patients have rows without a split"):
+        plan_splits(rows)
+
+
+def test_a_patient_of_whom_only_some_rows_have_a_split_is_refused():
+    rows = [replace(row, split=None if row.slice else Split.TRAIN) for row in patients(3)]
+
+    with pytest.raises(DataSplitError, match="3 patients have rows without a split"):
         plan_splits(rows)
 
 
@@ -207,11 +214,11 @@ def test_a_new_patient_is_not_split_silently(tmp_path):
         ("P0,train,0\nP1,train,1\n", "no patient of the manifest has the split test"),
         (
             "P0,train,0\nP1,train,1\nP2,train,\nP3,test,\n",
-            "1 patients have neither a fold nor the split test: give folds",
+            "1 patient has neither a fold nor the split test: give folds",
         ),
         (
             "P0,train,0\nP1,tune,1\nP2,train,1\nP3,test,\n",
-            "1 patients are to tune or calibrate: with folds all others train",
+            "1 patient is to tune or calibrate: with folds all others train",
         ),
         (
             "P0,train,0\nP1,train,0\nP3,test,\n",
@@ -257,7 +264,7 @@ def test_all_wrong_rows_of_frozen_splits_are_listed(tmp_path):
         "line 3, column fold: 'x'; wanted a number, or nothing",
         "line 4, column patient: empty, but required",
         "line 5, column fold: '1'; a patient of the test has none",
-        "1 patients are named twice",
+        "1 patient is named twice",
     ) == refused.value.problems
 
 

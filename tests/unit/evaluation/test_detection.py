@@ -6,62 +6,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from factories import TUMOR, a_prediction, a_raw_finding, a_reference, a_region
+from box_cases import FAR, LESION, NEAR, SETTINGS, a_film, a_truth, measured
+from factories import TUMOR, a_raw_finding, a_reference, a_region
 from scipy.spatial.transform import Rotation
 
 from medrec.domain.box import Box, to_mm
-from medrec.domain.finding import CaseStatus, Finding, ImageFindings, RawRegion
+from medrec.domain.finding import CaseStatus, RawRegion
 from medrec.domain.geometry import Geometry
-from medrec.domain.ids import CaseId
 from medrec.domain.reference import LabelledBox
-from medrec.evaluation.detection import measure_detection
 from medrec.evaluation.evaluate import evaluate_predictions
-from medrec.evaluation.join import join
 from medrec.evaluation.localisation import spacing_of
 from medrec.evaluation.matching import HitKind, HitRule
-from medrec.evaluation.measure import Notes
 from medrec.evaluation.result import to_json
-from medrec.evaluation.settings import EvaluationSettings
-
-SETTINGS = EvaluationSettings(bootstrap_rounds=100, calibrated_draws=100)
-LESION = Box(10, 10, 30, 30)
-NEAR, FAR = Box(11, 10, 31, 30), Box(60, 60, 80, 80)
-
-
-def a_truth(box=LESION, **attributes):
-    return LabelledBox(box, TUMOR, attributes)
-
-
-def a_film(name, *boxes, probability=0.8, images=(0,), status=CaseStatus.SCORED):
-    """A case whose regions have falling probabilities from `probability`."""
-    regions = tuple(
-        a_region(
-            box_px=box,
-            source=name,
-            slice=number,
-            probability=probability - 0.1 * place,
-            score=1 - place,
-        )
-        for place, (box, number) in enumerate(
-            box if isinstance(box, tuple) else (box, 0) for box in boxes
-        )
-    )
-    finding = Finding(TUMOR, 1.0, probability, operating_point="screening", threshold=0.75)
-    return a_prediction(
-        case_id=CaseId(f"c-{name}"),
-        source=name,
-        findings=(finding,),
-        images=tuple(ImageFindings(name, number, (finding,)) for number in images),
-        regions=regions,
-    )
-
-
-def measured(predictions, rows, truth, settings=SETTINGS):
-    """The result, the verdicts by case, and the notes."""
-    notes = Notes("tumor (boxes)")
-    cases = join(predictions, rows).cases
-    result, judged = measure_detection(cases, truth, TUMOR, settings=settings, notes=notes)
-    return result, judged, notes.lines
+from medrec.reporting.evaluation_page import to_page
 
 
 def films(count=12):
@@ -338,3 +295,21 @@ def test_predictions_without_boxes_on_a_manifest_with_none_have_no_figure_of_box
 
     assert result.labels[TUMOR].detection is None
     assert "froc" not in to_json(result)["labels"]["tumor"]
+
+
+def test_boxes_are_measured_in_each_stratum():
+    predictions, rows, truth = films(24)
+    rows = [
+        replace(row, attributes={"kind": "whole" if number < 12 else "part"})
+        for number, row in enumerate(rows)
+    ]
+    settings = replace(SETTINGS, stratify_by=("kind",))
+
+    result = evaluate_predictions(predictions, rows, settings=settings, boxes=truth)
+
+    images = {one.value: one.boxes[TUMOR].images for one in result.strata}
+    assert {"part": 12, "whole": 12} == images
+    strata = to_json(result)["strata"]["kind"]
+    assert 6 == strata["whole"]["tumor"]["boxes"]["lesions"]
+    assert ["CPM of boxes", 2] == [to_page(result).strata_columns[-1], len(to_page(result).strata)]
+    assert to_page(result).strata[0].estimates[-1] == result.strata[0].boxes[TUMOR].froc.cpm

@@ -12,15 +12,22 @@ from dicom_factory import a_stack, an_enhanced, an_image, save, save_stack
 from package_factory import a_calibration, a_package
 from PIL import Image
 
+from medrec.calibration.boxes import BoxCalibration
 from medrec.config.screening import ScreenConfig
+from medrec.domain.box import Box
 from medrec.domain.codes import NoteCode, ReasonCode
-from medrec.domain.finding import CaseStatus, Decision, RawFinding
+from medrec.domain.finding import CaseStatus, Decision, Label, RawFinding
 from medrec.domain.ids import PatientKey
 from medrec.domain.modality import Modality
 from medrec.domain.series import FileStatus
 from medrec.errors import FailedScanError
+from medrec.evaluation.estimate import Estimate
+from medrec.evaluation.matching import HitKind, HitRule
 from medrec.inference.build import build_screener
+from medrec.inference.predictor import FoundBox, VolumeLogits
+from medrec.inference.screener import Screener, ScreenSettings
 from medrec.io.index import index_scans
+from medrec.preprocess.pipeline import Preprocessor
 
 ROOT = "1.2.826.0.1.3680043.8.498"
 
@@ -463,3 +470,62 @@ def test_a_file_of_several_stacks_has_one_row_and_says_which_was_not_judged(scre
     assert [(row.path, row.status) for row in outcome.records] == [("image", FileStatus.SCORED)]
     (note,) = [n for n in outcome.prediction.notes if n.code is NoteCode.PARTLY_JUDGED]
     assert "gap: slice 3 of 25 is missing" in note.detail
+
+
+class _Finds:
+    """Says of each series what was planted for it: logits of both labels, and a box of the second.
+
+    Series are told apart by their number of slices.
+    """
+
+    network, device = torch.nn.Identity(), "cpu"
+
+    def __init__(self, logits):
+        self.logits = logits
+
+    def __call__(self, volume):
+        exam = np.array(self.logits[volume.slice_count])
+        box = FoundBox(1, 1, exam[1], exam[1], 0, Box(2.0, 2.0, 8.0, 8.0))
+        inputs = Preprocessor(size_px=32, crop="none")(volume)
+        return VolumeLogits(np.tile(exam, (len(inputs.slices), 1)), exam, inputs, boxes=(box,))
+
+
+def test_no_label_of_several_series_is_less_likely_than_its_boxes(tmp_path):
+    labels = ["tumor", "cyst"]
+    rule, figure = HitRule(HitKind.IOU, 0.5), Estimate(0.1, None, None, "none")
+    package = a_package(
+        tmp_path / "model",
+        labels=labels,
+        task="detection",
+        model={
+            "kind": "detector_2d",
+            "backbone": "test_efficientnet",
+            "weights": {"kind": "none"},
+            "levels": 1,
+            "channels": 8,
+            "anchors": [[[8.0, 8.0]]],
+        },
+        input={"modality": ["MR"], "body_part": ["BRAIN"]},
+        calibrations=[
+            a_calibration(level, label=Label(name), method="platt_floor")
+            for level in ("image", "exam")
+            for name in labels
+        ],
+        boxes=[
+            BoxCalibration(Label(name), 1.0, 0.0, 0.0, 20, 10, 40, rule, figure, figure)
+            for name in labels
+        ],
+    )
+    # The first series is likeliest to hold a tumor, the second one a cyst.
+    screener = Screener(
+        package, _Finds({5: [3.0, -3.0], 6: [1.0, 2.0]}), ScreenSettings("screening")
+    )
+    add_series(tmp_path / "scans", 1, 1)
+    add_series(tmp_path / "scans", 2, 2, slices=6)
+
+    prediction = screener(only_case(tmp_path / "scans")).prediction
+
+    assert [3.0, 2.0] == [finding.logit for finding in prediction.findings]
+    for finding in prediction.findings:
+        own = [region.probability for region in prediction.regions if region.label == finding.label]
+        assert finding.probability >= max(own, default=0.0)

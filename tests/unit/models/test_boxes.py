@@ -105,3 +105,19 @@ def test_of_unlikely_boxes_the_likeliest_alone_is_kept():
     boxes, logits = _boxes(3, 2), torch.tensor([[-8.0], [-7.0], [-9.0]])
     (found,) = choose(_output(logits, boxes), (0,), BoxRules(), (100, 100))
     assert [-7.0] == found.logits.tolist()
+
+
+@pytest.mark.parametrize("rules", [BoxRules(most=2), BoxRules(candidates=2)])
+def test_a_label_keeps_its_likeliest_box_however_many_others_are_likelier(rules):
+    boxes = torch.tensor([[20.0 * n, 0, 20 * n + 10, 10] for n in range(4)])
+    logits = torch.tensor([[4.0, -9], [3.0, -9], [2.0, -6], [1.0, -5]])
+    (found,) = choose(_output(logits, boxes), (0, 1), rules, (100, 100))
+    assert [(4.0, 0), (3.0, 0), (-5.0, 1)] == list(
+        zip(found.logits.tolist(), found.labels.tolist(), strict=True)
+    )
+
+
+def test_the_likeliest_box_of_a_label_is_one_that_lies_in_the_picture():
+    boxes = torch.tensor([[120.0, 0, 130, 10], [0.0, 0, 10, 10]])
+    (found,) = choose(_output(torch.tensor([[-5.0], [-8.0]]), boxes), (0,), BoxRules(), (100, 100))
+    assert [-8.0] == found.logits.tolist()

@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torchvision.ops import generalized_box_iou
 
 from medrec.models.classifiers import TimmClassifier
+from medrec.models.detections import DetectorOutput
 from medrec.models.detectors import Detector
+from medrec.models.finder import Finder
 from medrec.models.pyramids import TimmPyramid, VolumePyramid
-from medrec.training.detection import DetectionLoss, giou
+from medrec.training.detection import DetectionLoss, _match, giou
+from medrec.training.detector_module import Detection, DetectorModule
+from medrec.training.settings import FitSettings
 
 KINDS = [("atss", "focal"), ("atss", "hard_negative"), ("centre", "focal")]
 _NAN = float("nan")
@@ -95,6 +101,27 @@ def test_a_lesion_far_smaller_than_any_anchor_still_has_a_place(matching):
     assert apart.item() > 1  # its box, whose generalised IoU is low, is in the sum
 
 
+def _owners(matching: str, anchors: list[list[float]], objects: torch.Tensor) -> list[int]:
+    """The class of each place, where every object has a class of its own."""
+    places, count = torch.tensor(anchors), len(anchors)
+    logits = torch.zeros(1, count, len(objects))
+    output = DetectorOutput(logits[:, 0], logits, places[None], places, (count,))
+    return _match(matching, output, objects).classes.tolist()
+
+
+@pytest.mark.parametrize("matching", ["atss", "centre"])
+def test_a_lesion_never_takes_the_only_place_of_another(matching):
+    # All three are likest the first anchor, and ATSS calls none of the anchors positive.
+    anchors = [[0.0, 0, 8, 8], [0.0, 8, 8, 16], [8.0, 8, 16, 16]]
+    objects = torch.tensor([[5.5, 5, 6, 6, 0], [5.2, 5, 6, 6, 1], [5.0, 5, 6, 6, 2]])
+    assert [0, 1, 2] == sorted(_owners(matching, anchors, objects))
+
+
+def test_a_lesion_that_no_anchor_overlaps_has_the_nearest_one():
+    anchors = [[0.0, 0, 2, 2], [0.0, 8, 2, 10], [0.0, 16, 2, 18]]
+    assert [-1, -1, 0] == _owners("atss", anchors, torch.tensor([[12.0, 16, 13, 17, 0]]))
+
+
 def test_volumes_learn_by_the_same_loss():
     pyramid = VolumePyramid("resnet10", depth_stride=1, first_stage=1, levels=2, channels=8)
     sides = [[(side,) * 3] for side in (8.0, 16.0)]
@@ -103,3 +130,22 @@ def test_volumes_learn_by_the_same_loss():
     value = DetectionLoss()(detector(torch.rand(1, 1, 8, 32, 32)), objects, torch.ones(1, 1))
     value.backward()
     assert torch.isfinite(value)
+
+
+def test_of_several_processes_the_first_one_s_loss_chooses_the_epoch(monkeypatch):
+    logged = {}
+    of_first = SimpleNamespace(strategy=SimpleNamespace(broadcast=lambda _: torch.tensor(7.0)))
+    monkeypatch.setattr(DetectorModule, "trainer", of_first)
+    monkeypatch.setattr(
+        DetectorModule, "log", lambda _, name, value, **__: logged.update({name: float(value)})
+    )
+    module = DetectorModule(
+        _detector(),
+        FitSettings(epochs=1, batch_size=1),
+        Detection(DetectionLoss(), Finder()),
+    )
+    batch = (torch.rand(1, 1, 64, 64), torch.zeros(1, 1), _objects([-1.0] * 5))
+    with torch.no_grad():
+        module.validation_step(batch, 0)
+    module.on_validation_epoch_end()
+    assert {"watched_loss": 7.0} == logged

@@ -18,7 +18,7 @@ def test_every_field_of_the_config_reaches_the_settings():
 
     built = build_settings(config, seed=7)
 
-    blocks = {"optimiser", "unfreeze", "early_stop", "keep"}
+    blocks = {"optimiser", "unfreeze", "early_stop", "keep", "tune"}
     fields = config.model_dump(exclude=blocks) | config.optimiser.model_dump() | {"seed": 7}
     assert all(getattr(built, name) == value for name, value in fields.items())
     assert len(fields) == 22

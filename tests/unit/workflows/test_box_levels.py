@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from factories import a_reference
+from scipy.special import expit
 
 from medrec.calibration.boxes import PictureBoxes
 from medrec.config.calibration import CalibrationConfig
@@ -73,6 +74,37 @@ def test_too_few_boxes_leave_scores_and_a_word_of_it():
     assert () == fitted
     assert "scores and no probabilities" in said[0]
     assert [own.score.max() for own in scored.found] == found.logits[:, 0].tolist()
+
+
+def _with_heads(scored: ScoredSlices) -> ScoredSlices:
+    """The same, with an image head that says of each picture what is true, and 5 more."""
+    rng = np.random.default_rng(5)
+    heads = [np.array([5 + rng.normal(2.0 * len(own.truth))]) for own in scored.found]
+    pairs = zip(scored.found, heads, strict=True)
+    return replace(scored, found=tuple(replace(own, image_logits=head) for own, head in pairs))
+
+
+def test_an_image_head_is_calibrated_beside_the_boxes():
+    scored = _with_heads(_scored(200))
+    fitted, joint = calibrate_boxes(scored, CONFIG, seed=1, say=lambda _: None)
+    assert fitted[0].head is not None
+    assert (200, 133) == (fitted[0].head.rows, fitted[0].head.positives)
+    bare = [np.logaddexp(own.score.max(), own.image_logits[0]) for own in scored.found]
+    assert expit(bare).mean() > 0.9
+    assert expit(joint.logits).mean() < 0.8
+
+
+def test_an_image_head_without_pictures_free_of_lesions_has_no_say_which_is_told():
+    said: list[str] = []
+    scored = _with_heads(_scored())
+    rows = tuple(replace(row, labels={TUMOR: True}) for row in scored.references)
+    fitted, joint = calibrate_boxes(
+        replace(scored, references=rows), CONFIG, seed=1, say=said.append
+    )
+    assert fitted[0].head is None
+    assert "no say beside the boxes" in said[0]
+    odds = fitted[0].log_odds(scored.found[0].score, np.array([10.0, 12.0]))
+    assert pytest.approx(odds.max()) == joint.logits[0, 0]
 
 
 def test_an_archive_without_a_picture_free_of_lesions_calibrates_no_pictures():

@@ -8,14 +8,14 @@ from medrec.config.base import read_config
 from medrec.config.training import TrainConfig
 from medrec.workflows.command import to_command
 
-SHIPPED = Path(__file__).parents[3] / "configs" / "train" / "mri-brain-tumor-t1c.yaml"
+SHIPPED = Path(__file__).parents[3] / "configs" / "train" / "mri-brain-tumor-flair.yaml"
 CONFIG = read_config(SHIPPED, TrainConfig)
 
 
 @pytest.mark.parametrize(
     ("given", "named"),
     [
-        (SHIPPED, "configs/train/mri-brain-tumor-t1c.yaml"),
+        (SHIPPED, "configs/train/mri-brain-tumor-flair.yaml"),
         (Path("mine/my-config.yaml"), "mine/my-config.yaml"),
         (Path("/data/mine/my-config.yaml"), "my-config.yaml"),
     ],

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from medrec.config.ensemble import FoldsEnsemble, SeedsEnsemble
+from medrec.config.training import FitConfig
 from medrec.domain.reference import Split
 from medrec.training.estimate import FitCost, FitWork
 from medrec.workflows.forecast import plan_work, say_forecast
@@ -28,7 +29,15 @@ HELD_OUT = SimpleNamespace(mode="held_out", folds=())
     ],
 )
 def test_all_networks_of_a_run_are_counted(plan, ensemble, expected):
-    assert expected == plan_work(SimpleNamespace(ensemble=ensemble), plan, ROWS, folds=4)
+    config = SimpleNamespace(ensemble=ensemble, fit=FitConfig())
+
+    assert expected == plan_work(config, plan, ROWS, folds=4)
+
+
+def test_tune_patients_who_learn_are_not_watched():
+    config = SimpleNamespace(ensemble=None, fit=FitConfig(tune="learn"))
+
+    assert FitWork(1, 120, 0) == plan_work(config, HELD_OUT, ROWS, folds=4)
 
 
 def test_a_disk_too_small_is_said_before_anything_is_fitted(tmp_path):

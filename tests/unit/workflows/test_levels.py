@@ -26,7 +26,7 @@ POINTS = {
 }
 CONFIG = CalibrationConfig(operating_points=POINTS, bootstrap_rounds=50)
 SHIPPED = read_config(
-    Path(__file__).parents[3] / "configs" / "train" / "mri-brain-tumor-t1c.yaml", TrainConfig
+    Path(__file__).parents[3] / "configs" / "train" / "mri-brain-tumor-flair.yaml", TrainConfig
 )
 WHERE = {"image": "slices of 12 patients", "exam": "runs of 12 patients"}
 

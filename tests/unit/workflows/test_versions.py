@@ -11,7 +11,7 @@ from medrec.config.base import read_config
 from medrec.config.training import TrainConfig
 from medrec.workflows.versions import digest_of, digest_of_fit, versions
 
-CONFIG = Path(__file__).parents[3] / "configs" / "train" / "mri-brain-tumor-t1c.yaml"
+CONFIG = Path(__file__).parents[3] / "configs" / "train" / "mri-brain-tumor-flair.yaml"
 
 
 def digest(*changes):
