@@ -30,7 +30,7 @@ _ARCHIVES = {
     "center", "centre",
 }  # fmt: skip
 """Columns that may tell archives apart; so may the first folder of the paths."""
-_FOLDER = "folder"
+_FOLDER = "/"
 _MOST_FOLDERS = 10
 
 
@@ -70,6 +70,8 @@ class BoxFacts:
     """Patients with a picture that holds nothing."""
     separated_by: str | None
     """What tells pictures with boxes from those without, such as an archive's name; else None."""
+    separating_column: str | None
+    """The column that does, where it is one."""
     sides: tuple[tuple[float, ...], ...] = field(default=(), repr=False)
     """Sides along x, y and, of solid boxes, z: shares of the picture's longer side, z in slices."""
 
@@ -141,6 +143,7 @@ def box_facts(
     shown = [(one, one.pictures(are_slices=are_slices)) for one in known]
     longest = np.maximum(sides[:, 0] / sides[:, 1], sides[:, 1] / sides[:, 0])
     chosen = np.unique(np.linspace(0, len(sides) - 1, min(_KEPT, len(sides))).astype(int))
+    separating = _separating(shown)
     solid = [box for _, box in found if not box.is_flat]
     learned = [row for row in references if plan.place_of(row).split is Split.TRAIN]
     return BoxFacts(
@@ -161,7 +164,8 @@ def box_facts(
         classes=_classes(references, boxes),
         positive_patients=len({one.row.patient for one, own in shown if any(own)}),
         empty_patients=len({one.row.patient for one, own in shown if not all(own)}),
-        separated_by=_separated_by(shown),
+        separated_by=_say_separating(separating),
+        separating_column=None if separating == _FOLDER else separating,
         sides=tuple(tuple(row) for row in sides[chosen].tolist()),
     )  # fmt: skip
 
@@ -205,7 +209,7 @@ def _classes(
     return {name: min(own) for name, own in sorted(found.items())} if is_usable else None
 
 
-def _separated_by(shown: Sequence[tuple[KnownRow, list[bool]]]) -> str | None:
+def _separating(shown: Sequence[tuple[KnownRow, list[bool]]]) -> str | None:
     """A column, or the first folder, one of whose values has boxes alone or empties alone."""
     names = dict.fromkeys(name for one, _ in shown for name in one.row.attributes)
     for name in (_FOLDER, *(name for name in names if name.lower() in _ARCHIVES)):
@@ -213,10 +217,16 @@ def _separated_by(shown: Sequence[tuple[KnownRow, list[bool]]]) -> str | None:
         for one, pictures in shown:
             groups.setdefault(_value(one.row, name), set()).update(pictures)
         is_telling = len(groups) > 1 and (name != _FOLDER or len(groups) <= _MOST_FOLDERS)
-        alone = [value for value, kinds in groups.items() if len(kinds) == 1]
-        if is_telling and alone:
-            return "the first folder of their paths" if name == _FOLDER else f"the column {name}"
+        is_alone = any(len(kinds) == 1 for kinds in groups.values())
+        if is_telling and is_alone:
+            return name
     return None
+
+
+def _say_separating(name: str | None) -> str | None:
+    if name is None:
+        return None
+    return "the first folder of their paths" if name == _FOLDER else f"the column {name}"
 
 
 def _value(row: Reference, name: str) -> str:

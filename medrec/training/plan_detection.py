@@ -84,6 +84,7 @@ def plan_detection(  # noqa: PLR0913
         **below("model", model),
         **below("fit", choose_detector_fit(fingerprint, sight, has_weights=has_weights)),
         **below("calibration", _calibration(fingerprint, asked, sight, model)),
+        **below("test", choose_test(fingerprint)),
         **below("card", choose_card(fingerprint, asked, what="Boxes and probability")),
     }
 
@@ -146,3 +147,15 @@ def choose_hit(fingerprint: Fingerprint, sight: Sight, *, is_joined: bool = Fals
         reason = f"null: an IoU of 0.5 on slices, and of 0.1 where boxes are joined{calibrated}"
         return Choice(None, reason)
     return Choice({"rule": "iou", "value": _FLAT_IOU}, f"usual for boxes in a plane{calibrated}")
+
+
+def choose_test(fingerprint: Fingerprint) -> dict[str, Choice]:
+    """Figures within archives, where these differ in what they hold."""
+    column = boxes_of(fingerprint).separating_column
+    if column is None:
+        return {}
+    reason = (
+        f"{column} tells pictures with boxes from those without: across its values figures would "
+        "measure the archive"
+    )
+    return {"within": Choice(column, reason)}

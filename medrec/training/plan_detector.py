@@ -58,7 +58,7 @@ def choose_detector(
     shared["class_loss"] = Choice(
         "focal", "most places hold nothing, and it lets them weigh little (Lin et al., ICCV 2017)"
     )
-    head = choose_image_head(fingerprint, sight)
+    head = choose_image_head(fingerprint)
     rest = {
         "image_head": head,
         "dropout": Choice(0.2, "before the image head, where there is one"),
@@ -212,9 +212,9 @@ def choose_anchors(
     )
     axes = "depth x height x width" if in_plane.shape[1] > 2 else "height x width"  # noqa: PLR2004
     reason = (
-        "null: fitted when training begins, by k-means over the boxes of those who train, to "
-        f"whatever size is set. To {facts.learned_boxes} boxes at {sight.size_px} px, level by "
-        f"level: {told} px ({axes})"
+        "null: fitted when training begins, by k-means over the boxes of those from whom a network "
+        f"learns, at whatever size is set. To {facts.learned_boxes} boxes at {sight.size_px} px, "
+        f"level by level: {told} px ({axes})"
     )
     return Choice(None, reason)
 
@@ -250,7 +250,7 @@ def choose_join(fingerprint: Fingerprint) -> Choice:
     return Choice(False, reason)  # noqa: FBT003
 
 
-def choose_image_head(fingerprint: Fingerprint, sight: Sight) -> Choice:
+def choose_image_head(fingerprint: Fingerprint) -> Choice:
     """Judge the picture too, where both kinds of pictures come from the same archives."""
     facts = boxes_of(fingerprint)
     with_box = f"{facts.positive_patients} patients have pictures with boxes"
@@ -261,8 +261,6 @@ def choose_image_head(fingerprint: Fingerprint, sight: Sight) -> Choice:
         )
     elif min(facts.positive_patients, facts.empty_patients) < FEWEST_FOR_IMAGE_HEAD:
         reason = f"{with_box}, {without}: {FEWEST_FOR_IMAGE_HEAD} of each are wanted"
-    elif sight.window_px is not None:
-        reason = "a window beside the lesion would be told that it holds one"
     else:
         reason = f"{with_box}, {without}, from the same archives: it tells one from the other"
         return Choice(True, reason)  # noqa: FBT003

@@ -22,7 +22,7 @@ from medrec.training.detector_sight import (
     seconds_an_epoch,
     warn_unseen,
 )
-from medrec.training.plan_detection import choose_hit, plan_detection
+from medrec.training.plan_detection import choose_hit, choose_test, plan_detection
 from medrec.training.plan_detector import (
     choose_anchors,
     choose_boxes,
@@ -52,7 +52,8 @@ FACTS = BoxFacts(
     boxes=500, learned_boxes=300, learned_patients=120, pictures=640, positive_pictures=256,
     unknown_rows=0, depth_slices=None, smallest_side=0.08, middle_side=0.15, largest_side=0.3,
     long_share=0.02, crowded_share=0.0, most_a_picture=3, classes=None, positive_patients=120,
-    empty_patients=60, separated_by=None, sides=((0.08, 0.08, 0), (0.15, 0.1, 0), (0.3, 0.3, 0)),
+    empty_patients=60, separated_by=None, separating_column=None,
+    sides=((0.08, 0.08, 0), (0.15, 0.1, 0), (0.3, 0.3, 0)),
 )  # fmt: skip
 
 
@@ -213,15 +214,21 @@ def test_slices_are_joined_where_the_truth_is_solid():
     ],
 )
 def test_no_image_head_where_it_would_learn_the_archive_or_one_kind(facts, said):
-    choice = choose_image_head(a_print(**facts), a_sight())
+    choice = choose_image_head(a_print(**facts))
 
     assert choice.value is False
     assert said in choice.reason
 
 
 def test_an_image_head_where_both_kinds_come_from_the_same_archives():
-    assert choose_image_head(a_print(), a_sight()).value is True
-    assert choose_image_head(a_print(), a_sight(window_px=256)).value is False
+    assert choose_image_head(a_print()).value is True
+
+
+def test_figures_are_told_within_archives_that_differ_in_what_they_hold():
+    mixed = a_print(separated_by="the column site", separating_column="site")
+
+    assert {} == choose_test(a_print())
+    assert "site" == choose_test(mixed)["within"].value
 
 
 def test_boxes_that_overlap_in_truth_are_not_suppressed():
