@@ -118,8 +118,14 @@ def sight_at(
     facts = boxes_of(fingerprint)
     whole = max(fingerprint.scans.columns_px.median, fingerprint.scans.rows_px.median)
     scale = size_px * whole / native_px(fingerprint, crop=crop)
-    sides = (facts.smallest_side, facts.middle_side, facts.largest_side)
-    seen = Sight(size_px, stride, *(scale * side for side in sides), window_px)
+    seen = Sight(
+        size_px=size_px,
+        stride=stride,
+        smallest_px=scale * facts.smallest_side,
+        middle_px=scale * facts.middle_side,
+        largest_px=scale * facts.largest_side,
+        window_px=window_px,
+    )
     is_flat = kind_of_detector(fingerprint) == "detector_2d"
     is_small = is_flat and stride == STRIDES[-1] and seen.middle_px < CENTRE_BELOW_PX
     return replace(seen, head="centre") if is_small else seen
@@ -217,7 +223,7 @@ def usual_px(fingerprint: Fingerprint, anatomy: Anatomy) -> int:
     """What is usual for such scans."""
     if kind_of_detector(fingerprint) == "detector_3d":
         return BOX_PX
-    if fingerprint.scans.kind == "volume":
+    if fingerprint.scans.kind == "volume" or anatomy == "brain":  # no film shows a brain
         return SLICE_PX
     return BREAST_PX if anatomy == "breast" else FILM_PX
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from medrec.config.model import DetectorConfig, NoWeights, VolumeDetectorConfig
+from medrec.config.model import Anchors, DetectorConfig, NoWeights, VolumeDetectorConfig
 from medrec.data.fingerprint import DetectorSpeeds
 from medrec.training.build import build_detection, build_network
 from medrec.training.plan_network import ARCHITECTURE_3D, BACKBONE
@@ -58,7 +58,7 @@ def _speed(
 
 
 def _solid(box: Sequence[int], device: str, *, is_half: bool) -> float:
-    anchors = [[(_FIRST_SIDE * 4 * 2**n,) * 3] for n in range(_LEVELS_3D)]
+    anchors: Anchors = [[(_FIRST_SIDE * 4 * 2**n,) * 3] for n in range(_LEVELS_3D)]
     config = VolumeDetectorConfig(
         kind="detector_3d", architecture=ARCHITECTURE_3D, levels=_LEVELS_3D, anchors=anchors
     )

@@ -100,6 +100,10 @@ def test_large_lesions_are_seen_at_the_usual_size_by_coarse_cells():
     )  # fmt: skip
 
 
+def test_pictures_of_slices_are_no_films():
+    assert 320 == choose_sight(a_print(), crop="none", anatomy="brain").size_px
+
+
 def test_small_lesions_ask_for_larger_pictures_until_they_span_two_cells():
     found = sight(a_print(budget=1e4, smallest_side=0.02, native=2048))
 
