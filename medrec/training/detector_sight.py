@@ -6,6 +6,7 @@ All follow from the smallest box that must be seen, from time and from memory.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import TYPE_CHECKING, Literal
 
 from medrec.training.choice import Choice
@@ -34,6 +35,8 @@ WINDOWS = (256, 384, 512, 768)
 _WINDOW_OVER_LESION = 4
 _WORTH_A_WINDOW = 1.5
 _CROP_MARGIN = 1.04
+MOST_EPOCHS = 40
+_FEWEST_SHOWN, _FEWEST_VOLUMES_SHOWN = 4_000, 1_000
 _GB_AT_192 = {8: 0.1, 4: 0.18}
 _GB_OF_A_SLICE_IN_3D = 0.03
 _FEWEST_IN_MEMORY = 4
@@ -159,6 +162,13 @@ def seconds_an_epoch(fingerprint: Fingerprint, sight: Sight) -> float:
     return seconds * (1 + _WATCHED * windows)
 
 
+def fewest_epochs(fingerprint: Fingerprint) -> int:
+    """What a size must leave time for: of few pictures more, as steps teach and not epochs."""
+    is_3d = kind_of_detector(fingerprint) == "detector_3d"
+    shown = _FEWEST_VOLUMES_SHOWN if is_3d else _FEWEST_SHOWN
+    return min(MOST_EPOCHS, max(FEWEST_EPOCHS, ceil(shown / pictures_an_epoch(fingerprint))))
+
+
 def gb_a_picture(fingerprint: Fingerprint, sight: Sight) -> float:
     """Memory of one picture or volume in a step of training, roughly."""
     area = (sight.learned_px / 192) ** 2
@@ -239,7 +249,7 @@ def _window_of(sight: Sight) -> int | None:
 def _fits(fingerprint: Fingerprint, sight: Sight) -> bool:
     epochs = fingerprint.budget_minutes * 60 / seconds_an_epoch(fingerprint, sight)
     memory = _FEWEST_IN_MEMORY * gb_a_picture(fingerprint, sight)
-    return epochs >= FEWEST_EPOCHS and memory <= fingerprint.machine.memory_gb / 2
+    return epochs >= fewest_epochs(fingerprint) and memory <= fingerprint.machine.memory_gb / 2
 
 
 def say_smallest(fingerprint: Fingerprint, sight: Sight) -> str:
@@ -274,7 +284,7 @@ def choose_size(fingerprint: Fingerprint, sight: Sight, *, anatomy: Anatomy) -> 
     elif sight.size_px < usual:
         why = (
             f"less than the usual {usual} px: the largest that the picture's own detail and "
-            f"{FEWEST_EPOCHS} epochs in {fingerprint.budget_minutes:g} minutes allow; "
+            f"{fewest_epochs(fingerprint)} epochs in {fingerprint.budget_minutes:g} minutes allow; "
             f"{say_smallest(fingerprint, sight)}"
         )
     else:

@@ -118,18 +118,13 @@ def _calibration(
 ) -> dict[str, Choice]:
     is_3d = kind_of_detector(fingerprint) == "detector_3d"
     is_joined = not is_3d and model["join_slices"].value is True
-    substacks = (
-        choose_substacks(fingerprint, primary=asked.primary)
-        if not is_3d and needs_substacks(fingerprint, primary=asked.primary)
-        else Choice(None, "not needed: there are exams of both kinds, or each picture is one")
-    )
     return {
         "method": Choice(
             "auto", "of exams and pictures; where boxes have probabilities, none is below its boxes"
         ),
         "hit": choose_hit(fingerprint, sight, is_joined=is_joined),
         "operating_points": choose_operating_points(),
-        "substacks": substacks,
+        "substacks": choose_runs(fingerprint, primary=asked.primary),
         "bootstrap_rounds": Choice(1000, "enough for 95 % intervals"),
     }
 
@@ -159,3 +154,17 @@ def choose_test(fingerprint: Fingerprint) -> dict[str, Choice]:
         "measure the archive"
     )
     return {"within": Choice(column, reason)}
+
+
+def choose_runs(fingerprint: Fingerprint, *, primary: str) -> Choice:
+    """Runs of slices as exams where none is negative; without rows of slices there can be none."""
+    if needs_substacks(fingerprint, primary=primary):
+        return choose_substacks(fingerprint, primary=primary)
+    scans = fingerprint.scans
+    if scans.kind == "volume" and fingerprint.truth.labels[primary].negative_patients == 0:
+        reason = (
+            f"every patient has {primary}: exams get scores and no probabilities. Rows that name "
+            "slices (medrec dataset import masks --boxes slice) let runs of slices stand in"
+        )
+        return Choice(None, reason)
+    return Choice(None, "not needed: there are exams of both kinds, or each picture is one")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from medrec.training.choice import Choice
 from medrec.training.detector_sight import (
+    MOST_EPOCHS,
     boxes_of,
     gb_a_picture,
     kind_of_detector,
@@ -28,7 +29,7 @@ BATCHES, BATCHES_OF_VOLUMES = (4, 8, 16), (1, 2, 4)
 RATE, RATE_SCRATCH, USUAL_BATCH = 5e-4, 1e-3, 16
 _STEPS_AN_EPOCH = 20
 _SHOWN_IN_ALL, _VOLUMES_SHOWN_IN_ALL = 24_000, 6_000
-_EPOCHS = (8, 40)
+_EPOCHS = (8, MOST_EPOCHS)
 _FEW_POSITIVE = 0.25
 _FASTER = 1.1
 _FEW_PICTURES = 5_000

@@ -17,12 +17,13 @@ from medrec.training.detector_sight import (
     Sight,
     choose_sight,
     choose_size,
+    fewest_epochs,
     kind_of_detector,
     say_smallest,
     seconds_an_epoch,
     warn_unseen,
 )
-from medrec.training.plan_detection import choose_hit, choose_test, plan_detection
+from medrec.training.plan_detection import choose_hit, choose_runs, choose_test, plan_detection
 from medrec.training.plan_detector import (
     choose_anchors,
     choose_boxes,
@@ -123,6 +124,10 @@ def test_a_short_budget_makes_pictures_smaller_as_long_as_lesions_are_seen():
 
     assert found.size_px < 512
     assert found.is_seen
+
+
+def test_few_pictures_need_time_for_more_epochs():
+    assert (8, 20, 40) == tuple(fewest_epochs(a_print(pictures=count)) for count in (2000, 200, 20))
 
 
 def test_windows_let_time_suffice_where_whole_pictures_are_too_large():
@@ -261,6 +266,19 @@ def test_types_become_classes():
 )
 def test_a_hit_is_an_overlap_or_on_films_a_centre_in_a_small_box(print_, seen, wanted):
     assert wanted == choose_hit(print_, seen).value
+
+
+def test_runs_of_slices_stand_in_for_exams_where_rows_name_slices():
+    def all_positive(granularity: str) -> Fingerprint:
+        base = a_print(kind="volume")
+        labels = {"cancer": replace(base.truth.labels["cancer"], negative_patients=0)}
+        return replace(base, truth=replace(base.truth, labels=labels, granularity=granularity))
+
+    assert choose_runs(all_positive("slice"), primary="cancer").value
+    whole = choose_runs(all_positive("scan"), primary="cancer")
+    assert whole.value is None
+    assert "scores and no probabilities" in whole.reason
+    assert choose_runs(a_print(kind="volume"), primary="cancer").value is None
 
 
 def test_empty_pictures_are_drawn_less_where_they_are_nearly_all():
