@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -198,13 +199,13 @@ def _classes(
     found: dict[str, set[str]] = {}
     for one in every:
         found.setdefault(one.attributes.get(TYPE, ""), set()).add(str(one.label))
-    counts = [sum(one.attributes.get(TYPE) == name for one in every) for name in found]
+    counts = Counter(one.attributes.get(TYPE, "") for one in every)
     is_usable = (
         "" not in found
         and 1 < len(found) <= _MOST_TYPES
         and all(len(own) == 1 for own in found.values())
         and not labels & set(found)
-        and min(counts, default=0) >= _FEWEST_OF_A_TYPE
+        and min(counts.values()) >= _FEWEST_OF_A_TYPE
     )
     return {name: min(own) for name, own in sorted(found.items())} if is_usable else None
 

@@ -76,8 +76,9 @@ def test_boxes_on_films_train_a_detector(tmp_path):
     assert package.manifest.model.anchors
 
 
-def test_masks_on_slices_train_a_detector_of_slices(tmp_path):
-    manifest = write_masked_slices(tmp_path / "heads")
+@pytest.mark.parametrize("row", ["slice", "volume"])
+def test_masks_train_a_detector_of_slices(tmp_path, row):
+    manifest = write_masked_heads(tmp_path / "heads", row=row)
 
     config, package = train(manifest, tmp_path, *HEAD)
 
@@ -98,8 +99,8 @@ def test_solid_boxes_of_many_patients_train_a_3d_detector(tmp_path, monkeypatch)
     assert "detector_3d" == package.manifest.model.kind
 
 
-def write_masked_slices(root: Path) -> Path:
-    """A row for each slice of heads of which every other one has a tumor."""
+def write_masked_heads(root: Path, *, row: str) -> Path:
+    """A row for each slice, or for each volume, of heads of which every other one has a tumor."""
     root.mkdir()
     rows = []
     for number in range(PATIENTS):
@@ -113,13 +114,12 @@ def write_masked_slices(root: Path) -> Path:
         voxels[mask] += 110
         for name, values in ((f"h{number}.nii", voxels.clip(0, 255)), (f"m{number}.nii", mask)):
             nibabel.save(nibabel.Nifti1Image(values.astype(np.uint8), AFFINE), root / name)
-        rows += [
-            {
-                "path": f"h{number}.nii", "patient": f"P{number}", "slice": z,
-                "mask": f"m{number}.nii", "tumor": int(mask[:, :, z].any()),
-            }
-            for z in range(SHAPE[2])
-        ]  # fmt: skip
+        facts = {"path": f"h{number}.nii", "patient": f"P{number}", "mask": f"m{number}.nii"}
+        if row == "volume":
+            rows.append({**facts, "tumor": int(mask.any())})
+        else:
+            shown = enumerate(mask.any(axis=(0, 1)))
+            rows += [{**facts, "slice": z, "tumor": int(is_shown)} for z, is_shown in shown]
     with (root / "heads.csv").open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, [*rows[0]])
         writer.writeheader()
