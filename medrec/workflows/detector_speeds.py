@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from typing import Literal
 
 _LEVELS, _LEVELS_3D = 4, 3
+_BATCH, _BATCH_OF_GPU = 4, 16
+"""A GPU waits for its commands where batches are small."""
 _FIRST_SIDE = 4.0
 """Sides of anchors in cells of their level."""
 
@@ -54,7 +56,8 @@ def _speed(
         levels=_LEVELS,
         anchors=[[(_FIRST_SIDE * stride * 2**n,) * 2] for n in range(levels)],
     )
-    return _measure(config, (size_px, size_px), device, is_half=is_half)
+    batch = _BATCH_OF_GPU if device.startswith("cuda") else _BATCH
+    return _measure(config, (size_px, size_px), device, is_half=is_half, batch_size=batch)
 
 
 def _solid(box: Sequence[int], device: str, *, is_half: bool) -> float:
@@ -71,7 +74,7 @@ def _measure(
     device: str,
     *,
     is_half: bool,
-    batch_size: int = 4,
+    batch_size: int,
 ) -> float:
     network = build_network(config, label_count=1, label_of=[0], size_px=shape[-1], seed=1)
     detection = build_detection(config)

@@ -319,6 +319,8 @@ def test_bf16_is_taken_where_it_was_measured_to_be_faster():
     slow = a_print()
     machine = replace(slow.machine, detectors=replace(SPEEDS, half_gain=0.9))
     assert "32" == choose_precision(replace(slow, machine=machine)).value
+    gpu = replace(machine, device="cuda:0", has_bf16=True)
+    assert "bf16" == choose_precision(replace(slow, machine=gpu)).value
 
 
 @pytest.mark.parametrize(
