@@ -39,6 +39,9 @@ def command(  # noqa: PLR0913
         Path | None, typer.Option("--splits", help="Frozen splits by patient to keep to.")
     ] = None,
     sample: Annotated[int, typer.Option("--sample", help="Scans whose pixels are read.")] = 200,
+    detect: Annotated[
+        bool, typer.Option("--detect", help="A detector, from boxes or masks; else a classifier.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a complete training config for an archive; every choice carries its reason."""
@@ -57,9 +60,12 @@ def command(  # noqa: PLR0913
         device=device,
         splits=splits,
         sample=sample,
+        detect=detect,
     )
     if as_json:
         say(json.dumps(result.to_json(), indent=2))
         return
     show_table("Fingerprint", ["fact", "found"], to_rows(result.fingerprint))
+    for note in result.notes:
+        say(note)
     say(f"{result.path}: written; read its comments and its TODO lines before training")

@@ -108,7 +108,7 @@ def boxes_of_rows(
         raise ManifestError(
             where, [f"{name}: {one}" for name in problems for one in problems[name]]
         )
-    return [_of_row(row, tables[row.boxes], root) if row.boxes else None for row in references]
+    return [boxes_of_row(row, tables[row.boxes], root) if row.boxes else None for row in references]
 
 
 def read_boxes_files(
@@ -181,6 +181,12 @@ def _read_yolo(
     return {image: read_yolo_boxes(file, size=size, names=classes)}
 
 
+def nothing_if_negative(row: Reference) -> Boxes | None:
+    """The boxes of a row that names no boxes file: none where all its labels are negative."""
+    known = list(row.labels.values())
+    return () if known and all(label is False for label in known) else None
+
+
 def write_boxes(path: Path, boxes: Iterable[tuple[str, LabelledBox]]) -> None:
     """Write a boxes CSV of (path relative to the file, box); z only where a box has one.
 
@@ -198,7 +204,8 @@ def absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100 (Path.resolve would follow links)
 
 
-def _of_row(row: Reference, table: Mapping[Path, Boxes], root: Path) -> Boxes:
+def boxes_of_row(row: Reference, table: Mapping[Path, Boxes], root: Path) -> Boxes:
+    """The boxes of a row by the table of its boxes file; of a slice row their cuts, flat."""
     found = table.get(absolute(root / row.path), ())
     if row.slice is None:
         return found

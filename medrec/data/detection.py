@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from medrec.data.boxes import boxes_of_rows
+from medrec.data.boxes import boxes_of_rows, nothing_if_negative
 from medrec.data.dataset import SliceDataset, to_targets
 from medrec.data.volumes import VolumeDataset
 from medrec.domain.finding import Label
@@ -179,15 +179,10 @@ def _read(
     """The boxes of each row with their classes; None where nobody knows them."""
     boxes = boxes_of_rows(references, root=root, size_of=known_image_size)
     known = [
-        _nothing_if_negative(row) if own is None else own
+        nothing_if_negative(row) if own is None else own
         for row, own in zip(references, boxes, strict=True)
     ]
     return _name(references, known, classes)
-
-
-def _nothing_if_negative(row: Reference) -> Boxes | None:
-    known = list(row.labels.values())
-    return () if known and all(label is False for label in known) else None
 
 
 def _name(

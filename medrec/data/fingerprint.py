@@ -13,6 +13,7 @@ from medrec.preprocess.foreground import bounding_box, foreground_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from medrec.data.box_facts import BoxFacts
     from medrec.data.splits import Mode
     from medrec.domain.reference import Reference
     from medrec.domain.series import ImageHeader
@@ -142,6 +143,22 @@ class Pixels:
 
 
 @dataclass(frozen=True, slots=True)
+class DetectorSpeeds:
+    """Pictures that detectors learn from in a second, at `Machine.measured_px`.
+
+    By head and finest stride. `volumes` a second is of the 3D detector, at `Machine.measured_box`;
+    None where none may be chosen. `half_gain`: how many times as fast bf16 is; all speeds are those
+    of the faster precision.
+    """
+
+    retina_8: float
+    retina_4: float
+    centre_4: float
+    half_gain: float
+    volumes: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Machine:
     """What trains, and how fast: `pictures_per_second` is measured at `measured_px`."""
 
@@ -156,11 +173,16 @@ class Machine:
     """Of the smallest 3D network; None unless scans are volumes with labels of the whole."""
     measured_box: tuple[int, int, int] = (32, 64, 64)
     """Depth, height and width at which `volumes_per_second` is measured."""
+    detectors: DetectorSpeeds | None = None
+    """None unless a detector is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """All of it. `lesions_px` is the side of a square as large as each lesion; None if unknown."""
+    """All of it. `lesions_px` is the side of a square as large as each lesion; None if unknown.
+
+    `boxes` is None unless a detector is asked for.
+    """
 
     truth: Truth
     scans: Scans
@@ -168,6 +190,7 @@ class Fingerprint:
     lesions_px: Spread | None
     machine: Machine
     budget_minutes: float
+    boxes: BoxFacts | None = None
 
 
 def truth_of(references: Sequence[Reference], *, mode: Mode, learned_rows: int) -> Truth:

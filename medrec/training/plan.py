@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from medrec.training.choice import Choice
 from medrec.training.plan_balance import choose_balance
+from medrec.training.plan_card import choose_card
 from medrec.training.plan_judging import (
     choose_exclusive,
     choose_operating_points,
@@ -83,18 +84,19 @@ def plan_training(  # noqa: PLR0913
         "exclusive": choose_exclusive(fingerprint, labels=asked.labels),
         "data.kind": Choice("manifest", "rows with paths and labels"),
         "data.manifest": Choice(manifest, "relative to this file"),
-        **_below("splits", splits),
-        **_below("scope", choose_scope(fingerprint, asked)),
-        **_below("preprocess", _preprocess(fingerprint, asked, crop=crop, size=size)),
-        **_below("augment", augment),
-        **_below("model", choose_model(fingerprint, asked, has_weights=has_weights)),
+        **below("splits", splits),
+        **below("scope", choose_scope(fingerprint, asked)),
+        **below("preprocess", _preprocess(fingerprint, asked, crop=crop, size=size)),
+        **below("augment", augment),
+        **below("model", choose_model(fingerprint, asked, has_weights=has_weights)),
         **_fit(fingerprint, asked, size_px=int(str(size.value)), has_weights=has_weights),
-        **_below("calibration", _calibration(fingerprint, asked)),
-        **_below("card", _card(fingerprint, asked)),
+        **below("calibration", _calibration(fingerprint, asked)),
+        **below("card", choose_card(fingerprint, asked)),
     }
 
 
-def _below(section: str, choices: Mapping[str, Choice]) -> Plan:
+def below(section: str, choices: Mapping[str, Choice]) -> Plan:
+    """The choices of a section, by dotted key."""
     return {f"{section}.{key}": choice for key, choice in choices.items()}
 
 
@@ -127,9 +129,9 @@ def _fit(fingerprint: Fingerprint, asked: Asked, *, size_px: int, has_weights: b
         "fit.batch_size": batch,
         "fit.precision": choose_precision(fingerprint),
         "fit.workers": choose_workers(fingerprint),
-        **_below("fit", choose_balance(fingerprint, labels=asked.labels)),
-        **_below("fit", choose_transfer(fingerprint, epochs=count, from_scratch=from_scratch)),
-        **_below("fit.optimiser", optimiser),
+        **below("fit", choose_balance(fingerprint, labels=asked.labels)),
+        **below("fit", choose_transfer(fingerprint, epochs=count, from_scratch=from_scratch)),
+        **below("fit.optimiser", optimiser),
     }
 
 
@@ -144,35 +146,4 @@ def _calibration(fingerprint: Fingerprint, asked: Asked) -> Plan:
         "operating_points": choose_operating_points(),
         "substacks": substacks,
         "bootstrap_rounds": Choice(1000, "enough for 95 % intervals"),
-    }
-
-
-def _card(fingerprint: Fingerprint, asked: Asked) -> Plan:
-    truth, scans = fingerprint.truth, fingerprint.scans
-    counts = truth.labels[asked.primary]
-    where = f"{'/'.join(asked.modality)} scans of the {'/'.join(asked.body_part).lower()}"
-    what = "films" if scans.kind == "film" else "scans"
-    facts = (
-        f"{scans.count} {what} of {truth.patients} patients, {counts.positive_patients} of them "
-        f"with {asked.primary}"
-    )
-    todo = "TODO, by a person: no number tells it"
-    return {
-        "summary": Choice(f"Probability of {asked.primary} in {where}.", todo),
-        "intended_use": Choice(
-            "TODO: say for whom and beside which reader. Research only until that is stated.", todo
-        ),
-        "limits": Choice(
-            [
-                f"Trained on {facts}; nothing is known of other patients and scanners.",
-                "TODO: say how the labels were made, and whom the archive leaves out.",
-            ],
-            "the facts are filled in; TODO: the rest",
-        ),
-        "training_data": Choice(
-            f"{facts}. TODO: name the hospitals, the years and the terms of use.", todo
-        ),
-        "license": Choice(
-            "LicenseRef-TODO", "TODO: an SPDX expression; the data's terms may bind the weights"
-        ),
     }

@@ -14,7 +14,7 @@ from medrec.config.training import SplitConfig, TrainConfig
 from medrec.data.build import build_splits
 from medrec.data.fingerprint import Fingerprint, scans_of, truth_of
 from medrec.data.manifest import read_manifest
-from medrec.data.splits import mode_of
+from medrec.data.splits import SplitPlan, mode_of
 from medrec.domain.modality import Modality
 from medrec.domain.modality import Sequence as Contrast
 from medrec.domain.reference import Reference
@@ -22,8 +22,18 @@ from medrec.domain.series import ImageHeader
 from medrec.errors import DataSplitError, ManifestError, OutputError, UsageError
 from medrec.inference.device import pick_device
 from medrec.training.choice import Asked
+from medrec.training.detector_sight import may_be_solid, say_smallest, warn_unseen
 from medrec.training.plan import Plan, plan_training
+from medrec.training.plan_detection import plan_detection, sight_of
 from medrec.workflows.commented import to_data, to_yaml
+from medrec.workflows.configure_boxes import (
+    Boxed,
+    manifest_beside,
+    read_boxed,
+    warn_splits,
+    write_beside,
+    wrong_boxes,
+)
 from medrec.workflows.fingerprinting import (
     has_torchio,
     has_weights,
@@ -44,11 +54,16 @@ class ConfigureResult:
     config: TrainConfig
     fingerprint: Fingerprint
     plan: Plan
+    notes: tuple[str, ...] = ()
+    """What a person should know beside the choices: how small a box is seen, what is missing."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         choices = {key: {"value": c.value, "reason": c.reason} for key, c in self.plan.items()}
-        return {"fingerprint": asdict(self.fingerprint), "choices": choices}
+        fingerprint = asdict(self.fingerprint)
+        if fingerprint["boxes"] is not None:
+            del fingerprint["boxes"]["sides"]  # of each box: what they sum up to is told
+        return {"fingerprint": fingerprint, "choices": choices, "notes": list(self.notes)}
 
 
 def configure(  # noqa: PLR0913 (each is an option of the verb)
@@ -65,8 +80,12 @@ def configure(  # noqa: PLR0913 (each is an option of the verb)
     device: str = "auto",
     splits: str | Path | None = None,
     sample: int = SAMPLE,
+    detect: bool = False,
 ) -> ConfigureResult:
     """Read an archive's fingerprint, apply the rules, write a config that a person can edit.
+
+    With `detect`, the config of a detector, from boxes or masks; else of a classifier. Where rows
+    have masks and no boxes, boxes are made of them and written beside the config.
 
     Raises:
         UsageError: An option that means nothing.
@@ -79,24 +98,27 @@ def configure(  # noqa: PLR0913 (each is an option of the verb)
     references = read_manifest(manifest, labels=labels or None)
     root = manifest.parent
     scans, problems = read_headers(references, root)
-    problems += _wrong_labels(references, primary)
+    boxed = _read_boxed(references, scans, root, out, problems) if detect else None
+    problems += (
+        _wrong_primary(references, primary) if detect else _wrong_labels(references, primary)
+    )
     asked = _asked(name or out.stem, references, scans, primary, problems,
                    (modality, body_part, sequence))  # fmt: skip
     frozen = Path(os.path.relpath(splits, out.parent)) if splits else None
-    try:
-        # As the config will say, so that nobody whom it tests is looked at here.
-        strata = truth_of(references, mode=mode_of(references), learned_rows=0).strata
-        asked_splits = SplitConfig(file=frozen, stratify_by=list(strata[:2]))
-        plan = build_splits(asked_splits, references, folder=out.parent)
-    except (DataSplitError, ManifestError) as error:
-        problems.append(str(error))
-    if problems:
+    plan = _plan(references, frozen, out, problems)
+    problems += wrong_boxes(boxed, plan) if boxed else []
+    if problems or plan is None:
         raise ManifestError(str(manifest), problems)
     fingerprint = read_fingerprint(
-        references, plan=plan, scans=scans, root=root, device=chosen_device,
-        budget_minutes=budget_minutes, sample=sample, seed=_SEED,
+        boxed.told if boxed else references, plan=plan, scans=scans, root=root,
+        device=chosen_device, budget_minutes=budget_minutes, sample=sample, seed=_SEED,
+        boxes=boxed.boxes if boxed else None,
     )  # fmt: skip
-    choices = plan_training(
+    notes = _notes(fingerprint, asked, boxed, plan) if boxed else []
+    if boxed and boxed.of_masks:
+        manifest, said = write_beside(boxed, root=root, out=out)
+        notes.append(said)
+    choices = (plan_detection if boxed else plan_training)(
         fingerprint,
         asked,
         manifest=Path(os.path.relpath(manifest.resolve(), out.parent.resolve())).as_posix(),
@@ -105,7 +127,48 @@ def configure(  # noqa: PLR0913 (each is an option of the verb)
         has_torchio=has_torchio(),
         are_splits_given=splits is not None,
     )
-    return ConfigureResult(out, _write(out, choices), fingerprint, choices)
+    return ConfigureResult(out, _write(out, choices), fingerprint, choices, tuple(notes))
+
+
+def _plan(
+    references: Sequence[Reference], frozen: Path | None, out: Path, problems: list[str]
+) -> SplitPlan | None:
+    """Who will be tested, as the config will say, so that nobody of them is looked at here."""
+    try:
+        strata = truth_of(references, mode=mode_of(references), learned_rows=0).strata
+        asked = SplitConfig(file=frozen, stratify_by=list(strata[:2]))
+        return build_splits(asked, references, folder=out.parent)
+    except (DataSplitError, ManifestError) as error:
+        problems.append(str(error))
+        return None
+
+
+def _read_boxed(
+    references: Sequence[Reference],
+    scans: Sequence[Sequence[ImageHeader]],
+    root: Path,
+    out: Path,
+    problems: list[str],
+) -> Boxed | None:
+    """Boxes of all rows, where all files are there; what is wrong goes to the problems."""
+    if problems:
+        return None
+    manifest_beside(out)
+    truth = truth_of(references, mode="held_out", learned_rows=0)
+    is_deep = may_be_solid(truth, scans_of([headers for headers in scans if headers]))
+    try:
+        return read_boxed(references, root=root, per="volume" if is_deep else "slice")
+    except ManifestError as error:
+        problems += error.problems
+        return None
+
+
+def _notes(fingerprint: Fingerprint, asked: Asked, boxed: Boxed, plan: SplitPlan) -> list[str]:
+    """The smallest box in cells, and what is to be warned of."""
+    sight = sight_of(fingerprint, asked)
+    unseen = warn_unseen(fingerprint, sight)
+    warnings = [*([unseen] if unseen else []), *warn_splits(boxed, plan)]
+    return [say_smallest(fingerprint, sight), *(f"WARNING: {one}" for one in warnings)]
 
 
 def _write(out: Path, choices: Plan) -> TrainConfig:
@@ -145,7 +208,7 @@ def _check_options(
 
 def _wrong_labels(references: Sequence[Reference], primary: str | None) -> list[str]:
     names = list(dict.fromkeys(str(name) for row in references for name in row.labels))
-    problems = [] if names else ["no column is a label: wanted one that holds 1, 0 or nothing"]
+    problems = []
     for name in names:
         found = {truth for row in references for key, truth in row.labels.items() if key == name}
         if not {True, False} <= found:
@@ -154,9 +217,16 @@ def _wrong_labels(references: Sequence[Reference], primary: str | None) -> list[
                 f"column {name}: no row is {absent}; a label needs both classes; leave it out by "
                 "naming the others with --label"
             )
+    return problems + _wrong_primary(references, primary)
+
+
+def _wrong_primary(references: Sequence[Reference], primary: str | None) -> list[str]:
+    names = dict.fromkeys(str(name) for row in references for name in row.labels)
+    if not names:
+        return ["no column is a label: name one by --label; its cells may be empty for a detector"]
     if primary is not None and primary not in names:
-        problems.append(f"--primary {primary}: is none of the labels {', '.join(names)}")
-    return problems
+        return [f"--primary {primary}: is none of the labels {', '.join(names)}"]
+    return []
 
 
 def _asked(
@@ -222,7 +292,23 @@ def to_rows(fingerprint: Fingerprint) -> list[list[str]]:
         ["median", str(pixels.middle)],
         ["99.5th percentile", str(pixels.highest)],
         ["lesions, px", str(fingerprint.lesions_px or "unknown")],
+        *_box_rows(fingerprint),
         ["device", f"{machine.device}, {machine.memory_gb:g} GB free, {machine.cores} cores"],
         ["speed", f"{machine.pictures_per_second:g} pictures/s at {machine.measured_px} px"],
         ["budget", f"{fingerprint.budget_minutes:g} minutes"],
     ]
+
+
+def _box_rows(fingerprint: Fingerprint) -> list[list[str]]:
+    facts = fingerprint.boxes
+    if facts is None:
+        return []
+    sides = (facts.smallest_side, facts.middle_side, facts.largest_side)
+    return [
+        ["boxes", (f"{facts.boxes}; {facts.learned_boxes} of {facts.learned_patients} patients who "
+         "train")],
+        ["sides, of the picture's", "{:.1%}, {:.1%}, {:.1%}".format(*sides)],
+        ["pictures with a box", f"{facts.positive_pictures} of {facts.pictures} who train"],
+        ["rows without known boxes", str(facts.unknown_rows)],
+        ["most boxes a picture", f"{facts.most_a_picture}; {facts.crowded_share:.1%} overlap"],
+    ]  # fmt: skip

@@ -5,36 +5,45 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from medrec.config.model import ModelConfig, NoWeights, VolumeConfig
+from medrec.data.box_facts import BoxFacts, box_facts
+from medrec.data.boxes import Boxes, boxes_of_rows
 from medrec.data.fingerprint import (
     Fingerprint,
     Machine,
     PixelFacts,
+    Scans,
     Spread,
+    Truth,
     look_at,
     pixels_of,
     scans_of,
     truth_of,
 )
-from medrec.data.lesions import sides_in_boxes, sides_in_mask
+from medrec.data.lesions import sides_in_mask
 from medrec.data.splits import SplitPlan
+from medrec.domain.box import ImageSize
 from medrec.domain.ids import PatientKey
 from medrec.domain.reference import Reference, Split
 from medrec.domain.series import ImageHeader
 from medrec.errors import ManifestError, ScanError
 from medrec.io.discover import FoundFile
 from medrec.io.header import read_header
+from medrec.io.image_size import known_image_size
 from medrec.io.index import index_scans
 from medrec.io.loading import load_file, load_mask
 from medrec.training.build import build_network
+from medrec.training.detector_sight import may_be_solid
 from medrec.training.plan_network import ARCHITECTURE_3D, BACKBONE, PACKAGE
 from medrec.training.seen import may_be_3d
 from medrec.training.speed import measure_speed
+from medrec.workflows.detector_speeds import read_detector_speeds
 
 MEASURED_PX = 192
 _GB = 1024**3
@@ -90,8 +99,11 @@ def read_fingerprint(  # noqa: PLR0913
     budget_minutes: float,
     sample: int,
     seed: int,
+    boxes: Sequence[Boxes | None] | None = None,
 ) -> Fingerprint:
     """Look at pixels of patients who are not tested, and at the machine.
+
+    `boxes` are those of each row, where a detector is asked for.
 
     Raises:
         ManifestError: Scans of the sample that can't be decoded; all of them.
@@ -104,9 +116,13 @@ def read_fingerprint(  # noqa: PLR0913
     facts, sides = _decode([row for row in seen if row.path in drawn], root)
     truth = truth_of(references, mode=plan.mode, learned_rows=len(learned))
     sums = scans_of([headers for headers in scans if headers])
-    machine = read_machine(device, label_count=max(1, len(truth.labels)))
-    if may_be_3d(truth, sums):
-        machine = replace(machine, volumes_per_second=_volumes_per_second(machine, device))
+    if boxes is None:
+        machine, found = _machine_for_classifiers(device, truth, sums), None
+    else:
+        truth = replace(truth, exclusive=())  # each box has a label that stands alone
+        are_deep = may_be_solid(truth, sums)
+        found = _box_facts(references, boxes, plan, root, are_deep=are_deep)
+        machine = _machine_for_detectors(device, is_solid=found.is_solid and are_deep)
     return Fingerprint(
         truth=truth,
         scans=sums,
@@ -114,7 +130,43 @@ def read_fingerprint(  # noqa: PLR0913
         lesions_px=Spread.of(sides),
         machine=machine,
         budget_minutes=budget_minutes,
+        boxes=found,
     )
+
+
+def _machine_for_classifiers(device: str, truth: Truth, scans: Scans) -> Machine:
+    machine = read_machine(device, label_count=max(1, len(truth.labels)))
+    if may_be_3d(truth, scans):
+        machine = replace(machine, volumes_per_second=_volumes_per_second(machine, device))
+    return machine
+
+
+def _machine_for_detectors(device: str, *, is_solid: bool) -> Machine:
+    machine = _describe(device, speed=0.0)
+    speeds = read_detector_speeds(
+        device, size_px=machine.measured_px, box=machine.measured_box, is_solid=is_solid
+    )
+    return replace(machine, detectors=speeds, pictures_per_second=speeds.retina_8)
+
+
+def _box_facts(
+    references: Sequence[Reference],
+    boxes: Sequence[Boxes | None],
+    plan: SplitPlan,
+    root: Path,
+    *,
+    are_deep: bool,
+) -> BoxFacts:
+    sizes = {row.path: known_image_size(root / row.path) for row in references}
+
+    def size_of(path: str) -> ImageSize:
+        size = sizes[path]
+        assert size is not None  # noqa: S101 (its header was read before)
+        return size
+
+    facts = partial(box_facts, references, boxes, plan=plan, size_of=size_of)
+    found = facts(are_slices=True)
+    return facts(are_slices=False) if are_deep and found.is_solid else found
 
 
 def _decode(rows: Sequence[Reference], root: Path) -> tuple[list[PixelFacts], list[float]]:
@@ -130,14 +182,23 @@ def _decode(rows: Sequence[Reference], root: Path) -> tuple[list[PixelFacts], li
                 sides += sides_in_mask(mask, slice_axis=volume.slice_axis)
         except (ScanError, ValueError) as error:
             problems.append(f"{path}: {error}")
-    for boxes in dict.fromkeys(row.boxes for row in rows if row.boxes and not row.mask):
-        try:
-            sides += sides_in_boxes(root / boxes)
-        except (OSError, ValueError) as error:
-            problems.append(f"{boxes}: {error}")
+    try:
+        sides += _sides([row for row in rows if row.boxes and not row.mask], root)
+    except ManifestError as error:
+        problems += error.problems
     if problems or not facts:
         raise ManifestError(str(root), problems or ["no scan of the sample shows more than air"])
     return facts, sides
+
+
+def _sides(rows: Sequence[Reference], root: Path) -> list[float]:
+    """Sides of squares as large as the boxes of rows, each box once."""
+    found = {
+        (row.path, one.box)
+        for row, own in zip(rows, boxes_of_rows(rows, root=root), strict=True)
+        for one in own or ()
+    }
+    return [(box.sides[0] * box.sides[1]) ** 0.5 for _, box in sorted(found, key=str)]
 
 
 def read_machine(device: str, *, label_count: int) -> Machine:
@@ -149,6 +210,10 @@ def read_machine(device: str, *, label_count: int) -> Machine:
         seed=1,
     )
     speed = measure_speed(network, size_px=MEASURED_PX, label_count=label_count, device=device)
+    return _describe(device, speed=speed)
+
+
+def _describe(device: str, *, speed: float) -> Machine:
     import torch  # slow to load: only who measures pays
 
     is_gpu = device.startswith("cuda")
