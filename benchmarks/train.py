@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import sys
 import tempfile
 import time
 import warnings
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     Feed = Iterator[tuple[torch.Tensor, torch.Tensor]]
 
 LABEL = Label("tumor")
+RESIDENT = "a resident batch"
 CONFIG = AugmentConfig()
 
 
@@ -199,9 +201,9 @@ def step_maker(asked: argparse.Namespace) -> Callable[[torch.Tensor, torch.Tenso
     return step
 
 
-def steps_a_second(feed: Feed, step: Any, asked: argparse.Namespace) -> float:  # noqa: ANN401
-    """Time a few steps, once what the loader's processes made in the meantime is used up."""
-    for _ in range(1 + 2 * asked.workers):  # PyTorch has two batches a process made in advance
+def steps_a_second(feed: Feed, step: Any, asked: argparse.Namespace, *, ahead: int) -> float:  # noqa: ANN401
+    """Time a few steps, once the batches that were made `ahead` in the meantime are used up."""
+    for _ in range(1 + ahead):
         step(*next(feed))
     _wait_for(asked.device)
     started = time.perf_counter()
@@ -209,6 +211,11 @@ def steps_a_second(feed: Feed, step: Any, asked: argparse.Namespace) -> float:  
         step(*next(feed))
     _wait_for(asked.device)
     return asked.steps / (time.perf_counter() - started)
+
+
+def _tell(progress: str) -> None:
+    """Beside the figures: on a machine that does other things a round may take minutes."""
+    print(progress, file=sys.stderr, flush=True)
 
 
 def _wait_for(device: str) -> None:
@@ -228,15 +235,19 @@ def main() -> None:
         root = (asked.root or folder).resolve()
         paths = sorted(root.glob(asked.images))[: asked.most]
         feeds = {
-            "a resident batch": feed_resident(asked),
+            RESIDENT: feed_resident(asked),
             "medrec's cache and loader": feed_medrec(asked, paths, Path(work) / "cache"),
             "MONAI's PersistentDataset": feed_monai(asked, paths, Path(work) / "monai"),
         }
         speeds: dict[str, list[float]] = {name: [] for name in feeds}
-        for _ in range(asked.rounds):
+        # PyTorch has two batches a process made in advance.
+        ahead = dict.fromkeys(feeds, 2 * asked.workers) | {RESIDENT: 0}
+        for number in range(asked.rounds):
             for name, feed in feeds.items():
-                speeds[name].append(steps_a_second(feed, step, asked))
-    resident = speeds["a resident batch"]
+                found = steps_a_second(feed, step, asked, ahead=ahead[name])
+                speeds[name].append(found)
+                _tell(f"round {number + 1} of {asked.rounds}: {name}: {found:.3f} steps a second")
+    resident = speeds[RESIDENT]
     threads, load = torch.get_num_threads(), os.getloadavg()[0]
     print(
         f"{asked.backbone}, {asked.size} px, {asked.batch} a batch, {asked.workers} workers, "

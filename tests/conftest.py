@@ -6,6 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says how busy the machine is, not whether the claim holds.
+settings.register_profile("medrec", deadline=None)
+settings.load_profile("medrec")
 
 # `factories` and `dicom_factory` beside this file are imported by name.
 sys.path.insert(0, str(Path(__file__).parent))

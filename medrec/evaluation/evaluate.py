@@ -6,6 +6,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from medrec.domain.counting import counted
 from medrec.domain.finding import CaseStatus, Label
 from medrec.domain.reference import Split
 from medrec.errors import InputError
@@ -115,7 +116,8 @@ def _labels(
 def _split_notes(cases: Sequence[JoinedCase]) -> list[str]:
     splits = [{row.split for row in case.rows} for case in cases]
     return [
-        f"{count} cases belong to the split `{split}`: figures on them flatter the model"
+        f"{counted(count, 'case belongs', 'cases belong')} to the split `{split}`: figures on them"
+        " flatter the model"
         for split in (Split.TRAIN, Split.TUNE, Split.CALIBRATE)
         if (count := sum(split in found for found in splits))
     ]
@@ -172,11 +174,12 @@ def _note_cases(cases: Sequence[JoinedCase], label: Label, notes: Notes) -> None
     known = [truth for truth in unjudged if truth is not None]
     if known:
         notes.add(
-            f"{len(known)} refused or failed cases of known truth, {sum(known)} of them positive,"
-            " are in no figure"
+            f"{counted(len(known), 'refused or failed case', 'refused or failed cases')} of known"
+            f" truth, {sum(known)} positive: in no figure"
         )
     if count := contradictions(cases, label):
-        notes.add(f"{count} exams or slices have rows that contradict each other: taken as unknown")
+        units = counted(count, "exam or slice has", "exams or slices have")
+        notes.add(f"{units} rows that contradict each other: taken as unknown")
 
 
 def _provenance(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from medrec.domain.counting import counted
 from medrec.domain.finding import CaseStatus
 from medrec.errors import ManifestError
 from medrec.evaluation.result import Flow, SliceFlow
@@ -304,7 +305,8 @@ def _notes(
     has_case = any(row.case is not None for row in references)
     if flow.unmatched:
         how = "`case` joins case_id" if has_case else "`path` joins source"
-        notes.append(f"{flow.unmatched} cases of the manifest join no prediction ({how})")
+        lone = counted(flow.unmatched, "case of the manifest joins", "cases of the manifest join")
+        notes.append(f"{lone} no prediction ({how})")
     if has_case and not flow.scored + flow.refused + flow.failed:
         notes.append(
             "the manifest's column `case` holds no case_id of these predictions: fill it from"
@@ -312,19 +314,22 @@ def _notes(
         )
     if flow.ambiguous:
         notes.append(
-            f"{flow.ambiguous} cases of the manifest could be several predictions, or share one:"
-            " they are left out; give longer paths, or `case`"
+            f"{counted(flow.ambiguous, 'case', 'cases')} of the manifest could be several"
+            " predictions, or share one: left out; give longer paths, or `case`"
         )
     folders = sum(match.rank > _Rank.EXACT and len(match.cases) == 1 for match in found.values())
     if folders:
-        notes.append(f"{folders} paths joined by a unique suffix or folder, not exactly")
+        paths = counted(folders, "path", "paths")
+        notes.append(f"{paths} joined by a unique suffix or folder, not exactly")
     if flow.without_reference:
-        notes.append(f"{flow.without_reference} predictions have no row in the manifest")
+        rowless = counted(flow.without_reference, "prediction has", "predictions have")
+        notes.append(f"{rowless} no row in the manifest")
     if flow.slices is not None and flow.slices.unscored:
         notes.append(
-            f"{flow.slices.unscored} slice rows have no scored image (blank slices are not judged):"
-            " they are in no figure of slices"
+            f"{counted(flow.slices.unscored, 'slice row has', 'slice rows have')} no scored image"
+            " (blank slices are not judged): in no figure of slices"
         )
     if flow.slices is not None and flow.slices.ambiguous:
-        notes.append(f"{flow.slices.ambiguous} slice rows could be several images: left out")
+        unclear = counted(flow.slices.ambiguous, "slice row", "slice rows")
+        notes.append(f"{unclear} could be several images: left out")
     return tuple(notes)

@@ -225,8 +225,8 @@ def _note_rows(rows: LevelRows, notes: Notes) -> None:
         notes.add(f"{unusable} no finite score of this label: left out")
     if rows.derived:
         notes.add(
-            f"truth of {rows.derived} exams was taken from their slices: positive if any slice is,"
-            " negative only if every slice is known to be"
+            f"truth of {counted(rows.derived, 'exam', 'exams')} was taken from slices: positive if"
+            " any slice is, negative only if every slice is known to be"
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from medrec.domain.counting import counted
 from medrec.evaluation.detection import measure_detection
 from medrec.evaluation.measure import Notes, measure_exams
 from medrec.evaluation.result import LevelResult, Stratum
@@ -69,5 +70,6 @@ def _groups(
         groups.setdefault(values.pop() if len(values) == 1 else "", []).append(case)
     without = groups.pop("", [])
     if without:
-        notes.append(f"{column}: {len(without)} cases have no one value and are in no stratum")
+        cases_without = counted(len(without), "case has", "cases have")
+        notes.append(f"{column}: {cases_without} no one value: in no stratum")
     return dict(sorted(groups.items()))

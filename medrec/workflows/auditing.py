@@ -16,6 +16,7 @@ from medrec.data.audit_report import AuditReport
 from medrec.data.contact_sheet import write_contact_sheet
 from medrec.data.quality import find_data_problems, read_sizes
 from medrec.data.splits import SplitPlan
+from medrec.domain.counting import counted
 from medrec.domain.reference import Reference
 from medrec.errors import DataSplitError, ManifestError
 from medrec.workflows.output import writing
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 REPORT = "audit.json"
 CANDIDATES = "audit-candidates.png"
+_LEAKS = "problem that leaks", "problems that leak"
 
 
 def audit_run(
@@ -133,7 +135,7 @@ def say_blocking(report: AuditReport, out: Path) -> str:
     pairs = f"; the pairs are in {out / CANDIDATES}" if "near_duplicates" in kinds else ""
     texts = "\n".join(f"  - {problem.text}" for problem in report.blocking)
     return (
-        f"the audit found {len(report.blocking)} problems that leak the test{pairs}\n{texts}\n"
+        f"the audit found {counted(len(report.blocking), *_LEAKS)} the test{pairs}\n{texts}\n"
         f"To train all the same: audit: {{allow: [{', '.join(kinds)}]}} in the config, and the "
         "card will say so"
     )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from medrec.config.base import read_config
 from medrec.config.selection import RulesConfig
 from medrec.domain.codes import ReasonCode
+from medrec.domain.counting import counted
 from medrec.domain.ids import to_patient_key
 from medrec.domain.series import FileRecord
 from medrec.errors import ScanError
@@ -93,9 +94,8 @@ class InspectReport:
         """One line of counts."""
         other = Counter(str(record.status) for record in self.other_files)
         counts = ", ".join(f"{count} {status}" for status, count in sorted(other.items()))
-        return (
-            f"{self.case_count} cases, {len(self.series)} series; other files: {counts or 'none'}"
-        )
+        cases = counted(self.case_count, "case", "cases")
+        return f"{cases}, {len(self.series)} series; other files: {counts or 'none'}"
 
 
 def inspect(

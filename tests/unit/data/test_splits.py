@@ -55,7 +55,7 @@ def test_the_public_archive_is_split_by_its_rule():
 
 
 @given(st.integers(15, 120), st.integers(0, 40), st.integers(1, 5))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_few_patients_are_cross_fitted(positive, negative, seed):
     rows = patients(positive) + patients(negative, tumor=False, prefix="N")
 

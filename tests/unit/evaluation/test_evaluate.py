@@ -162,9 +162,7 @@ def test_refused_cases_of_known_truth_are_noted(cohort, refuse, refer):
     )
 
     assert result.flow.refused == 1
-    assert any(
-        "1 refused or failed cases of known truth, 1 of them positive" in n for n in result.notes
-    )
+    assert any("1 refused or failed case of known truth, 1 positive" in n for n in result.notes)
     assert result.labels[TUMOR].exam.n == 40
 
 
@@ -176,7 +174,7 @@ def test_train_rows_are_noted(cohort):
     notes = evaluate_predictions(predictions, rows, settings=QUICK).notes
 
     assert [note for note in notes if "flatter" in note] == [
-        "1 cases belong to the split `train`: figures on them flatter the model"
+        "1 case belongs to the split `train`: figures on them flatter the model"
     ]
 
 

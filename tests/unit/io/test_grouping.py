@@ -310,7 +310,7 @@ def headers_of(files):
 
 
 @given(files=FILES, data=st.data())
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_no_file_vanishes_and_the_order_of_discovery_does_not_matter(files, data):
     headers = headers_of(files)
     shuffled = data.draw(st.permutations(headers))

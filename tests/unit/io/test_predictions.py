@@ -90,7 +90,7 @@ def test_a_line_is_on_disk_when_append_returns(tmp_path):
 
 
 @given(kept=st.integers(1, len(to_line(REFUSED).encode()) - 1))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_a_torn_last_line_is_dropped_and_overwritten(tmp_path_factory, kept):
     path = tmp_path_factory.mktemp("out") / "predictions.jsonl"
     torn = to_line(REFUSED).encode()[:kept]

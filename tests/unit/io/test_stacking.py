@@ -47,7 +47,7 @@ def test_the_affine_is_that_of_the_definition(directions):
 
 
 @given(order=st.permutations(range(12)))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_planes_are_sorted_along_the_normal_in_whatever_order_they_come(order):
     stacked = stack(places_of(5.0 * np.array(order), directions=oblique()))
 

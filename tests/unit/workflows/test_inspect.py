@@ -28,7 +28,7 @@ def scans(tmp_path_factory):
 def test_a_report_counts_cases_series_and_other_files(scans):
     report = inspect(scans)
 
-    assert "1 cases, 2 series; other files: 1 duplicate, 1 skipped" == report.summary()
+    assert "1 case, 2 series; other files: 1 duplicate, 1 skipped" == report.summary()
     assert [
         "readable header",
         "skipped: localizer (a localizer is for planning, not for reading)",
