@@ -1,7 +1,7 @@
-r"""The data of mri-brain-tumor-t1c, a plain detector on the same patients, and both side by side.
+r"""The data of mri-brain-t1c-boxes, a plain detector on the same patients, and both side by side.
 
     python benchmarks/brain_slices.py prepare SLICES VOLUMES --out DATA
-    medrec train configs/train/mri-brain-tumor-t1c.yaml --out RUN \
+    medrec train configs/train/mri-brain-t1c-boxes.yaml --out RUN \
         --set data.manifest=DATA/manifest.csv
     python benchmarks/brain_slices.py plain DATA --out plain.csv
     python benchmarks/brain_slices.py compare plain.csv RUN/test/predictions.jsonl DATA
@@ -41,7 +41,7 @@ from medrec.evaluation.froc import RATES, bootstrap_images, froc_rounds, precisi
 from medrec.evaluation.matching import ImageBoxes, judge, to_events
 from medrec.evaluation.paired_detection import compare_detection
 
-SPLITS = Path(__file__).parents[1] / "configs/splits/mri-brain-tumor-t1c.csv"
+SPLITS = Path(__file__).parents[1] / "configs/splits/mri-brain-t1c-boxes.csv"
 SHARES = {"train": 0.55, "tune": 0.10, "calibrate": 0.15, "test": 0.20}
 GAP = RUN = 15
 OF_FOLD = {"": "test", "0": "train", "1": "train", "2": "train", "3": "tune", "4": "calibrate"}
