@@ -37,7 +37,7 @@ class Recipe:
 # The smallest variant that timm has of each family.
 FAMILIES = {
     "test_resnet": Recipe(0.003, 24),
-    "vgg11": Recipe(0.0001, 1, batch_size=16, repeats=12),
+    "vgg11": Recipe(0.0002, 1, batch_size=16, repeats=36),
     "test_efficientnet": Recipe(0.003, 15),
     "densenet121": Recipe(0.0003, 12),
     "test_convnext": Recipe(0.003, 18),
