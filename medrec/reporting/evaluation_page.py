@@ -28,9 +28,10 @@ from medrec.reporting.evaluation_view import (
 )
 from medrec.reporting.explanations import REASONS
 from medrec.reporting.render import format_number
+from medrec.reporting.strata_view import stratum_columns, to_stratum_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from medrec.domain.finding import Label, RawFinding
     from medrec.evaluation.estimate import Estimate
@@ -42,10 +43,10 @@ if TYPE_CHECKING:
         GroupResult,
         LabelResult,
         LevelResult,
-        Stratum,
     )
     from medrec.reporting.detection_view import DetectionView, MissedCase, MissedRow
     from medrec.reporting.overlays import DrawnImage
+    from medrec.reporting.strata_view import StratumRow
 
 MOST_CASES = 2000
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -95,18 +96,6 @@ class FlowView:
     failed: int
     ends: tuple[FlowEnd, ...]
     reasons: tuple[tuple[str, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class StratumRow:
-    """A label in one stratum; an estimate that can't be had is None."""
-
-    attribute: str
-    value: str
-    label: str
-    n: int
-    positives: int
-    estimates: tuple[Estimate | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,16 +158,8 @@ def to_page(
         headline=(*_group_headline(result.exclusive), *_headline(result.labels)),
         flow=_flow_view(result.flow, result.cases),
         notes=result.notes,
-        strata=tuple(
-            row
-            for stratum in result.strata
-            for row in _stratum_rows(stratum, point, has_boxes=_has_boxes(result.strata))
-        ),
-        strata_columns=(
-            *("attribute", "value", "label", "n", "positives", "AUROC"),
-            *((f"sensitivity ({point})", f"specificity ({point})") if point else ()),
-            *(("CPM of boxes",) if _has_boxes(result.strata) else ()),
-        ),
+        strata=to_stratum_rows(result.strata, point),
+        strata_columns=stratum_columns(result.strata, point),
         cases=tuple(to_case_row(outcome) for outcome in result.cases[:MOST_CASES]),
         cases_left_out=max(0, len(result.cases) - MOST_CASES),
         model=", ".join(names),
@@ -371,28 +352,6 @@ def _slice_ends(flow: Flow) -> list[FlowEnd]:
 def _first_point(result: EvaluationResult) -> str | None:
     names = [name for found in result.labels.values() for name in found.exam.operating_points]
     return "screening" if "screening" in names else next(iter(names), None)
-
-
-def _has_boxes(strata: Sequence[Stratum]) -> bool:
-    return any(stratum.boxes for stratum in strata)
-
-
-def _stratum_rows(stratum: Stratum, point: str | None, *, has_boxes: bool) -> list[StratumRow]:
-    rows = []
-    for label, level in stratum.labels.items():
-        estimates: list[Estimate | None] = [level.figures.headline_auroc]
-        if point is not None:
-            at = level.operating_points.get(point)
-            estimates += [at.sensitivity, at.specificity] if at else [None, None]
-        if has_boxes:
-            drawn = stratum.boxes.get(label)
-            estimates.append(drawn.froc.cpm if drawn and drawn.froc else None)
-        rows.append(
-            StratumRow(
-                stratum.column, stratum.value, label, level.n, level.positives, tuple(estimates)
-            )
-        )
-    return rows
 
 
 def _provenance_rows(provenance: EvaluationProvenance) -> tuple[tuple[str, str], ...]:

@@ -68,6 +68,7 @@ def choose_detector(
         network = {
             "architecture": Choice(ARCHITECTURE_3D, "the smallest 3D network: volumes are few"),
             "weights": Choice({"kind": "none"}, "random: no 3D weights are shipped"),
+            "window_size": Choice(None, "whole: a window is for lesions too small in the whole"),
         }
         return {**first, **network, **shared, **rest}
     network = {

@@ -110,7 +110,7 @@ def test_one_film_on_both_sides_of_a_split_stops_a_training(manifest, tmp_path):
     outcome = train(write_config(tmp_path, manifest, fit=ONE_EPOCH), tmp_path / "run")
 
     assert 1 == outcome.exit_code
-    assert "leak the test" in outcome.stderr
+    assert "leaks the test" in outcome.stderr
     assert f"rows 1 and {TRAINED + 1}" in outcome.stderr
     assert "audit: {allow: [duplicates]}" in outcome.stderr
     assert not list((tmp_path / "run").rglob("history.json"))
