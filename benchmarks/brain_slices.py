@@ -1,7 +1,7 @@
-r"""The data of mri-brain-t1c-boxes, a plain detector on the same patients, and both side by side.
+r"""The data of mri-brain-tumor-t1c, a plain detector on the same patients, and both side by side.
 
     python benchmarks/brain_slices.py prepare SLICES VOLUMES --out DATA
-    medrec train configs/train/mri-brain-t1c-boxes.yaml --out RUN \
+    medrec train configs/train/mri-brain-tumor-t1c.yaml --out RUN \
         --set data.manifest=DATA/manifest.csv
     python benchmarks/brain_slices.py plain DATA --out plain.csv
     python benchmarks/brain_slices.py compare plain.csv RUN/test/predictions.jsonl DATA
@@ -12,8 +12,9 @@ with post.nii.gz and mask.nii.gz. DATA gets a manifest of
 - the whole slices of SLICES, all with a tumor,
 - parts of every second one at their own scale, with the tumor and without, drawn from one
   distribution of sizes, the rest black: so pictures of one archive lie on both sides,
-- the tumor-free slices of VOLUMES. Its slices with a tumor are left out: the masks outline FLAIR,
-  and what post-contrast T1 shows of it is unknown.
+- the tumor-free slices of VOLUMES, every second one where they train: neighbours look alike. Its
+  slices with a tumor are left out: the masks outline FLAIR, and what post-contrast T1 shows of it
+  is unknown.
 
 Patients of SLICES are unknown. Neighbouring numbers can be one patient, so runs of 15 numbers stand
 for a patient, and 15 numbers are dropped on either side of each border between splits. The plain
@@ -41,13 +42,14 @@ from medrec.evaluation.froc import RATES, bootstrap_images, froc_rounds, precisi
 from medrec.evaluation.matching import ImageBoxes, judge, to_events
 from medrec.evaluation.paired_detection import compare_detection
 
-SPLITS = Path(__file__).parents[1] / "configs/splits/mri-brain-t1c-boxes.csv"
+SPLITS = Path(__file__).parents[1] / "configs/splits/mri-brain-tumor-t1c.csv"
 SHARES = {"train": 0.55, "tune": 0.10, "calibrate": 0.15, "test": 0.20}
 GAP = RUN = 15
 OF_FOLD = {"": "test", "0": "train", "1": "train", "2": "train", "3": "tune", "4": "calibrate"}
 SIDES = (176, 336)
 TRIES, MARGIN, HEAD, LEAST_HEAD = 40, 6, 20, 0.6
 EVERY = 2
+LEARNERS = ("train", "tune")
 SIZE, EPOCHS, ROUNDS, IOU = 320, 8, 2000, 0.5
 CORNERS = ("x0", "y0", "x1", "y1")
 HEADER = ("path", "slice", "patient", "kind", "tumor", "boxes")
@@ -187,11 +189,16 @@ def prepare(archive: Path, volumes: Path, out: Path) -> None:
 
 
 def free_slices(volumes: Path, places: dict[str, str]) -> list[dict[str, object]]:
-    """Rows of the slices without a mask, of all patients of the archive of volumes."""
+    """Rows of the slices without a mask, of all patients of the archive of volumes.
+
+    Of those who train, those with an even number.
+    """
     rows: list[dict[str, object]] = []
     for path in sorted(volumes.glob("*/post.nii.gz")):
         mask = np.asarray(nib.load(path.parent / "mask.nii.gz").dataobj)
         free = np.flatnonzero(~(mask > 0).any(axis=(0, 1)))
+        if places.get(path.parent.name) in LEARNERS:
+            free = free[free % EVERY == 0]
         rows += [
             {"path": path.resolve(), "slice": int(n), "patient": path.parent.name, "kind": "volume",
              "tumor": 0, "boxes": "boxes.csv"}
@@ -236,7 +243,7 @@ def run_plain(data: Path, out: Path, epochs: int) -> None:
     """Fit on the whole slices of train and tune, write the boxes of the whole test slices."""
     torch.manual_seed(1)
     network = make_peer(SIZE, imagenet=True)
-    fit_peer(network, read_boxed(data, "train", "tune")[1], epochs=epochs, seed=1)
+    fit_peer(network, read_boxed(data, *LEARNERS)[1], epochs=epochs, seed=1)
     rows, tested, scales = read_boxed(data, "test")
     judged = judge_peer(network, tested)
     found = [

@@ -34,6 +34,15 @@ def test_a_command_repeats_what_was_set_but_not_where_the_data_lay():
     assert f"{expected} --set data.root=FOLDER" == to_command(Path("a.yaml"), CONFIG, overrides)
 
 
+def test_a_command_says_that_a_manifest_was_set_but_not_where_it_lay():
+    config = read_config(SHIPPED.with_name("mri-brain-tumor-t1c.yaml"), TrainConfig)
+    overrides = ["data.manifest=/data/mine/manifest.csv", "cache.folder=/data/cache"]
+
+    expected = "medrec train a.yaml --out RUN --set data.manifest=MANIFEST"
+
+    assert expected == to_command(Path("a.yaml"), config, overrides)
+
+
 def test_a_value_with_spaces_is_quoted():
     assert "--set 'data.get_it_from=our archive'" in to_command(
         Path("a.yaml"), CONFIG, ["data.get_it_from=our archive"]
