@@ -50,4 +50,9 @@ class CalibrationConfig(Schema):
     hit: HitConfig | None = None
     """When a detector's box counts as on a lesion, in calibration and in the test of the model.
     None: by an IoU of 0.5 in a plane, of 0.1 in a volume."""
+    boxes_only: dict[str, list[str]] | None = None
+    """Columns of the manifest, and values of each: rows with one of them calibrate a detector's
+    boxes, but neither pictures nor exams. For an archive whose pictures are all positive, or all
+    negative, beside which a calibrator would learn how many pictures each archive gave. None: all
+    rows calibrate all."""
     bootstrap_rounds: Annotated[int, Field(ge=50)] = 1000

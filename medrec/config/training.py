@@ -254,6 +254,8 @@ def _misfits(config: TrainConfig) -> Iterator[str]:
         yield from _exam_misfits(config)
     if is_detector(config.model):
         yield from _detector_misfits(config)
+    elif config.calibration.boxes_only is not None:
+        yield f"calibration.boxes_only: a {config.model.kind} finds no boxes; leave it out"
 
 
 def _exam_misfits(config: TrainConfig) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,6 +58,20 @@ class ScoredSlices:
     exclusive: Groups = ()
     found: tuple[PictureBoxes, ...] = ()
     """What a detector found in each row; empty of classifiers."""
+
+    def without(self, values: Mapping[str, Sequence[str]]) -> ScoredSlices:
+        """The rows that have none of these `values` in the column that each belongs to."""
+        rows = [
+            n
+            for n, row in enumerate(self.references)
+            if not any(row.attributes.get(column) in own for column, own in values.items())
+        ]
+        return replace(
+            self,
+            references=tuple(self.references[n] for n in rows),
+            logits=self.logits[rows],
+            found=tuple(self.found[n] for n in rows) if self.found else (),
+        )
 
     def samples(self, label: Label) -> Samples:
         """The rows whose truth is known, each weighing 1."""

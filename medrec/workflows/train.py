@@ -294,6 +294,7 @@ class _Run:
             # The exam is never less likely than its boxes, where these have probabilities.
             method = "platt_floor" if boxes else calibration.method
             calibration = calibration.model_copy(update={"method": method})
+            scored = scored.without(calibration.boxes_only or {})
         if cutting is not None and not pooling.highest:
             pooling = choose_pooling(scored, cutting, pooling, primary=primary, seed=config.seed)
         rng = np.random.default_rng(config.seed)

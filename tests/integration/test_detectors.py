@@ -25,9 +25,11 @@ pytestmark = pytest.mark.slow
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("detector")
     manifest = write_lesion_films(folder / "films", 30)
-    (folder / "config.yaml").write_text(
-        yaml.safe_dump(a_detector_config(manifest, test={"within": "archive"}))
-    )
+    asked = {
+        "test": {"within": "archive"},
+        "calibration": {"bootstrap_rounds": 50, "boxes_only": {"archive": ["B"]}},
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump(a_detector_config(manifest, **asked)))
     _medrec("train", folder / "config.yaml", "--out", folder / "run", "--device", "cpu")
     return folder
 
@@ -52,6 +54,15 @@ def test_the_package_holds_anchors_that_were_fitted_and_calibrators_of_boxes(run
     assert package.manifest.model.anchors
     assert ["lesion"] == [entry.label for entry in package.box_calibrations]
     assert {"platt_floor"} == {entry.method for entry in package.calibrations}
+
+
+def test_pictures_of_an_archive_that_is_for_boxes_alone_calibrate_no_pictures(run):
+    package = open_package(run / "run" / "model")
+    with (run / "films" / "films.csv").open() as file:
+        held_out = [row["archive"] for row in csv.DictReader(file)]
+    (image,) = [entry for entry in package.calibrations if "image" == entry.level]
+    assert 0 < image.rows <= held_out.count("A") < len(held_out)
+    assert package.box_calibrations[0].patients > image.patients
 
 
 def test_training_watches_loss_and_average_precision(run):

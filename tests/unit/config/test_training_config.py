@@ -31,3 +31,10 @@ def test_chest_films_are_not_mirrored(part):
 
 def test_other_parts_may_be_mirrored():
     assert validate(a_config("BREAST", flip_left_right=0.5), TrainConfig, where="x.yaml")
+
+
+def test_who_finds_no_boxes_calibrates_none():
+    config = a_config("BREAST") | {"calibration": {"boxes_only": {"kind": ["whole"]}}}
+
+    with pytest.raises(ConfigError, match=r"calibration\.boxes_only: a classifier_2d finds no"):
+        validate(config, TrainConfig, where="x.yaml")

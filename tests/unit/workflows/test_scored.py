@@ -34,6 +34,19 @@ def test_rows_of_unknown_truth_are_left_out():
     assert [0.0, 2.0] == samples.logit.tolist()
 
 
+def test_rows_with_a_value_of_a_column_are_left_out_with_what_was_found_in_them():
+    kinds = ("whole", "part", "whole", "volume")
+    rows = [replace(a_reference(patient=kind), attributes={"kind": kind}) for kind in kinds]
+    every = replace(scored(rows), found=tuple(kinds))
+
+    found = every.without({"kind": ["whole", "half"], "site": ["A"]})
+
+    assert ["part", "volume"] == [row.attributes["kind"] for row in found.references]
+    assert [[1.0], [3.0]] == found.logits.tolist()
+    assert ("part", "volume") == found.found
+    assert 4 == len(every.without({}).references)
+
+
 def test_each_label_takes_its_own_column():
     row = a_reference(labels={TUMOR: True, EDEMA: False})
     both = ScoredSlices((row,), np.array([[1.5, -2.5]]), (TUMOR, EDEMA))
