@@ -6,12 +6,16 @@ import csv
 import re
 from pathlib import Path
 
+import nibabel
+import numpy as np
 import pytest
+import torch
 from safetensors import safe_open
 
 import medrec
 from medrec.config.base import read_config
 from medrec.config.training import TrainConfig
+from medrec.models.boxes import overlaps
 from medrec.package.package import CARD, LICENSE, WEIGHTS, open_package
 from medrec.package.store import shipped_models
 from medrec.workflows.versions import digest_of_fit
@@ -55,24 +59,66 @@ def test_weights_are_small_and_in_half_precision(package):
 
 
 def test_the_card_holds_the_figures_of_the_test_and_the_command_that_repeats_them(package, card):
-    command = f"medrec train configs/train/{package.manifest.name}.yaml --out RUN --set data.root="
+    place = "data.manifest=MANIFEST" if package.manifest.name == T1C else "data.root=FOLDER"
+    command = f"medrec train configs/train/{package.manifest.name}.yaml --out RUN --set {place}\n"
 
     assert command in card
     assert re.search(r"AUROC.*\[0?\.\d+, [01]?\.\d+\]", card)
-    assert "level" in card.lower()
+
+
+def test_the_card_says_how_far_position_or_archive_alone_would_get(package, card):
+    words = "from metadata alone" if package.manifest.name == T1C else "AUROC at matched levels"
+
+    assert words in card
+
+
+def test_the_detector_is_measured_within_an_archive_alone():
+    card = (shipped_models()[T1C] / CARD).read_text(encoding="utf-8")
+
+    for figure in ("kind whole, boxes", "kind part, boxes", "average precision at IoU 0.5"):
+        assert figure in card
+    assert "| tumor, boxes" not in card
 
 
 def test_the_licence_names_its_terms_and_its_sources(package):
     terms = (package.folder / LICENSE).read_text(encoding="utf-8")
 
     assert "CC-BY-NC-SA-4.0" == package.manifest.license
-    for word in ("NonCommercial", "ShareAlike", "TCGA-LGG", "Buda"):
+    own = ("Cheng", "figshare.1512427") if package.manifest.name == T1C else ()
+    for word in ("NonCommercial", "ShareAlike", "TCGA-LGG", "Buda", *own):
         assert word in terms
 
 
 @pytest.fixture(scope="module")
 def screened(tmp_path_factory):
     return medrec.screen(SAMPLES, model=T1C, out=tmp_path_factory.mktemp("demo") / "out")
+
+
+@pytest.fixture(scope="module")
+def brain(screened):
+    return found_in(screened, "brain1/image.nii.gz")
+
+
+def test_the_highest_box_lies_on_the_outlined_tumor(brain):
+    highest = brain.regions[0]
+    mask = np.asarray(nibabel.load(SAMPLES / "brain1/mask.nii.gz").dataobj)[..., highest.slice]
+    x, y = np.nonzero(mask)
+    truth = torch.tensor([[x.min(), y.min(), x.max() + 1, y.max() + 1]])
+    box = highest.box_px
+    found = torch.tensor([[box.x0, box.y0, box.x1, box.y1]])
+
+    assert "flag" == brain.decision
+    assert float(overlaps(truth.double(), found.double())) > 0.5
+    assert highest.attributes["type"] in {"glioma", "meningioma", "pituitary"}
+
+
+def test_an_exam_is_never_less_likely_than_its_boxes(screened):
+    with_boxes = [p for p in screened.predictions if p.regions]
+
+    assert with_boxes
+    for prediction in with_boxes:
+        highest = max(region.probability for region in prediction.regions)
+        assert highest <= prediction.findings[0].probability
 
 
 def found_in(result, source):
