@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from medrec.data.boxes import boxes_of_rows, nothing_if_negative
+from medrec.data.boxes import boxes_of_rows, with_negatives
 from medrec.data.dataset import SliceDataset, to_targets
 from medrec.data.volumes import VolumeDataset
 from medrec.domain.finding import Label
@@ -178,11 +178,7 @@ def _read(
 ) -> list[Named | None]:
     """The boxes of each row with their classes; None where nobody knows them."""
     boxes = boxes_of_rows(references, root=root, size_of=known_image_size)
-    known = [
-        nothing_if_negative(row) if own is None else own
-        for row, own in zip(references, boxes, strict=True)
-    ]
-    return _name(references, known, classes)
+    return _name(references, with_negatives(references, boxes), classes)
 
 
 def _name(
