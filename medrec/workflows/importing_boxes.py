@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from medrec.data.boxes import boxes_of_rows, write_boxes
+from medrec.data.boxes import absolute, boxes_of_rows, write_boxes
 from medrec.data.boxes_of_masks import BoxesPer, boxes_of_masks
 from medrec.data.globbing import glob_below
 from medrec.data.importers import import_masks as read_masks
@@ -194,7 +194,10 @@ def write_boxed(
         OutputError: One of the files exists already, or can't be written.
     """
     file = check_free(out.with_suffix(".boxes.csv"))
-    sheet = check_free(preview) if preview is not None else None
+    sheet = check_free(preview, option="--preview") if preview is not None else None
+    if sheet is not None and absolute(sheet) in {absolute(out), absolute(file)}:
+        message = f"--preview {sheet} is where the manifest or its boxes go: name another file"
+        raise OutputError(message)
     moved = relocate(references, root=root, folder=out.parent)
     places = dict(zip((row.path for row in references), (row.path for row in moved), strict=True))
     rows = [replace(row, boxes=file.name) for row in moved]

@@ -83,6 +83,33 @@ def test_nothing_is_overwritten_and_nothing_is_written_where_something_is_wrong(
     assert not (archive / "other.boxes.csv").exists()
 
 
+@pytest.mark.parametrize("name", ["m.csv", "m.boxes.csv"])
+def test_a_sheet_never_takes_the_place_of_the_manifest_or_its_boxes(archive, name):
+    outcome = medrec("dataset", "import", "coco", archive / "coco.json", "--out", archive / "m.csv",
+                     "--patient-unknown", "--preview", archive / name)  # fmt: skip
+
+    assert 1 == outcome.exit_code
+    assert "--preview" in outcome.output
+    assert not (archive / "m.csv").exists()
+
+
+def test_a_sheet_that_exists_is_named_by_its_own_option(archive):
+    (archive / "sheet.png").write_bytes(b"")
+    outcome = medrec("dataset", "import", "coco", archive / "coco.json", "--out", archive / "m.csv",
+                     "--patient-unknown", "--preview", archive / "sheet.png")  # fmt: skip
+
+    assert "--out" not in outcome.output
+    assert "sheet.png exists" in outcome.output
+
+
+def test_a_sheet_of_boxes_is_refused_where_no_boxes_are_asked_for(tmp_path):
+    outcome = medrec("dataset", "import", "masks", tmp_path, "--images", "*.nii", "--mask", "m.nii",
+                     "--preview", tmp_path / "sheet.png", "--out", tmp_path / "m.csv")  # fmt: skip
+
+    assert 2 == outcome.exit_code
+    assert "--boxes" in outcome.output
+
+
 def test_no_patient_id_of_dicom_is_written_where_segmentations_are_imported(tmp_path):
     outcome = medrec("dataset", "import", "seg", two_series(tmp_path / "a", studies=(1, 2)),
                      "--out", tmp_path / "m.csv", "--patient-id")  # fmt: skip
