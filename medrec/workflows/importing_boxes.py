@@ -162,9 +162,11 @@ def import_masks_with_boxes(  # noqa: PLR0913 (each is an option)
     Raises:
         ManifestError: Images or masks that are wrong; all are listed.
         OutputError: One of the files exists already, or can't be written.
-        UsageError: The pattern is no regular expression, or `per` is neither.
+        UsageError: The pattern is no regular expression, `per` is neither, or labels of slices that
+            the volumes' boxes would contradict.
     """
     source, out = Path(source), check_free(out)
+    _check_agreement(rule, _to_per(per))
     tell = to_patient_of_path(patient) if patient is not None else None
     table = Path(cases) if cases else None
     rows = read_masks(source, images=images, mask=mask, rule=rule, cases=table, patient=tell)
@@ -238,6 +240,20 @@ def _patient(pattern: str | None, root: Path) -> Callable[[str], str]:
 
 def _unknown(pattern: str | None) -> list[str]:
     return [_NOBODY] if pattern is None else []
+
+
+def _check_agreement(rule: MaskRule, per: BoxesPer) -> None:
+    if (
+        per == "volume"
+        and rule.per == "slice"
+        and rule.least_px > 1
+        and not rule.is_smaller_unknown
+    ):
+        message = (
+            f"--smallest {rule.least_px} makes slices at a lesion's ends negative that its "
+            "--boxes volume holds: add --smaller-unknown, or take --boxes slice or --per case"
+        )
+        raise UsageError(message)
 
 
 def _to_per(per: str) -> BoxesPer:

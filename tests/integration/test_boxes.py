@@ -234,6 +234,35 @@ def test_masks_of_volumes_become_solid_boxes(tmp_path):
     ).read_text().splitlines()
 
 
+def _deep_and_thin(folder):
+    """A volume whose lesion has 24 voxels, but never more than 3 on a slice."""
+    (folder / "A").mkdir(parents=True)
+    mask = np.zeros((20, 24, 8), np.uint8)
+    mask[3, 5:8, :] = 1
+    for name, voxels in (("mask", mask), ("flair", mask * 90 + np.arange(8, dtype=np.uint8))):
+        nib.save(nib.Nifti1Image(voxels, np.diag([1.0, 1.0, 5.0, 1.0])),
+                 folder / "A" / f"{name}.nii.gz")  # fmt: skip
+    return ("dataset", "import", "masks", folder, "--images", "*/flair.nii.gz", "--mask",
+            "mask.nii.gz", "--boxes", "volume", "--smallest", "10",
+            "--out", folder / "m.csv")  # fmt: skip
+
+
+def test_a_case_without_a_large_enough_lesion_has_no_box_either(tmp_path):
+    outcome = medrec(*_deep_and_thin(tmp_path), "--per", "case")
+
+    assert outcome.exit_code == 0, outcome.output
+    assert [False] == [row.labels[TUMOR] for row in read_manifest(tmp_path / "m.csv")]
+    assert "0 boxes" in outcome.output
+
+
+def test_boxes_of_volumes_that_would_contradict_labels_of_slices_are_refused(tmp_path):
+    outcome = medrec(*_deep_and_thin(tmp_path))
+
+    assert 2 == outcome.exit_code
+    assert "--smaller-unknown" in outcome.output
+    assert 0 == medrec(*_deep_and_thin(tmp_path / "again"), "--smaller-unknown").exit_code
+
+
 @pytest.fixture
 def archives():
     folder = Path(os.environ.get("MEDREC_TEST_DATA", ""))
