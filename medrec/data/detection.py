@@ -33,8 +33,6 @@ _OLD_CACHE = (
     "the cache was filled by an older medrec and doesn't hold where its pictures came from, which "
     "boxes need: name another one (--set cache.folder=FOLDER)"
 )
-TYPE = "type"
-"""The attribute of a box that may name its class."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,9 +190,9 @@ def _name(
     problems: dict[str, str] = {}
 
     def named(row: Reference, one: LabelledBox) -> tuple[str, LabelledBox]:
-        for name in (one.attributes.get(TYPE), one.label):
+        for name in one.names:
             if name in classes:
-                return str(name), one
+                return name, one
         wanted = ", ".join(classes)
         problem = f"{row.path}: a box of {str(one.label)!r}, which is none of {wanted}"
         problems.setdefault(str(one.label), f"{problem}: name it in model.classes")

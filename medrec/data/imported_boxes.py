@@ -11,7 +11,7 @@ from medrec.data.manifest import wrong_label
 from medrec.domain.box import Box, fit
 from medrec.domain.counting import counted
 from medrec.domain.finding import Label
-from medrec.domain.reference import IGNORE, LabelledBox, Reference
+from medrec.domain.reference import IGNORE, TYPE, LabelledBox, Reference
 from medrec.errors import ScanError
 from medrec.io.image_size import read_image_size
 
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
     from medrec.domain.box import ImageSize
     from medrec.domain.reference import Split
-
-TYPE = "type"
-"""The attribute that holds a box's class where all classes are one label."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import numpy as np
 
 from medrec.domain.box import to_mm
 from medrec.domain.finding import CaseStatus, Decision, Finding, Region
+from medrec.domain.reference import TYPE
 
 if TYPE_CHECKING:
     from medrec.domain.box import Box
@@ -124,7 +125,7 @@ def region_words(region: Region | RawRegion) -> str:
 
 
 def _what(region: Region | RawRegion) -> str:
-    kind = region.attributes.get("type")
+    kind = region.attributes.get(TYPE)
     return f"{region.label} ({kind})" if kind else str(region.label)
 
 

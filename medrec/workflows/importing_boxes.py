@@ -9,6 +9,7 @@ from pathlib import Path
 from medrec.data.boxes import absolute, boxes_of_rows, write_boxes
 from medrec.data.boxes_of_masks import BoxesPer, boxes_of_masks
 from medrec.data.globbing import glob_below
+from medrec.data.imported_boxes import ImportedBoxes
 from medrec.data.importers import import_masks as read_masks
 from medrec.data.importers_boxes import BoxColumns
 from medrec.data.importers_boxes import import_boxes as read_boxes_table
@@ -57,9 +58,7 @@ def import_coco(
     start = Path(root) if root else source.parent
     tell = _patient(patient, start)
     found = read_coco(source, root=start, patient=tell, as_label=as_label)
-    notes = [*found.notes, *_unknown(patient)]
-    boxed = found.references, found.boxes
-    return write_boxed(*boxed, root=start, out=out, notes=notes, preview=preview)
+    return _write(found, root=start, out=out, notes=_unknown(patient), preview=preview)
 
 
 def import_yolo(
@@ -79,9 +78,7 @@ def import_yolo(
     """
     source, out = Path(source), check_free(out)
     found = read_yolo(source, patient=_patient(patient, source), as_label=as_label)
-    notes = [*found.notes, *_unknown(patient)]
-    boxed = found.references, found.boxes
-    return write_boxed(*boxed, root=source, out=out, notes=notes, preview=preview)
+    return _write(found, root=source, out=out, notes=_unknown(patient), preview=preview)
 
 
 def import_seg(  # noqa: PLR0913 (each is an option)
@@ -107,9 +104,7 @@ def import_seg(  # noqa: PLR0913 (each is an option)
     source, out = Path(source), check_free(out)
     boxes_per = _to_per(per)
     found = read_seg(source, patient=patient, per=boxes_per, as_label=as_label, least_px=smallest)
-    notes = [*found.notes, *notes_on(patient)]
-    boxed = found.references, found.boxes
-    return write_boxed(*boxed, root=source, out=out, notes=notes, preview=preview)
+    return _write(found, root=source, out=out, notes=notes_on(patient), preview=preview)
 
 
 def import_boxes(  # noqa: PLR0913 (each is an option)
@@ -138,9 +133,8 @@ def import_boxes(  # noqa: PLR0913 (each is an option)
     is_told = columns.patient is not None
     tell = None if is_told and patient is None else _patient(patient, start)
     found = read_boxes_table(source, columns, root=start, patient=tell, further=further)
-    notes = [*found.notes, *([] if is_told else _unknown(patient))]
-    boxed = found.references, found.boxes
-    return write_boxed(*boxed, root=start, out=out, notes=notes, preview=preview)
+    notes = [] if is_told else _unknown(patient)
+    return _write(found, root=start, out=out, notes=notes, preview=preview)
 
 
 def import_masks_with_boxes(  # noqa: PLR0913 (each is an option)
@@ -179,6 +173,25 @@ def import_masks_with_boxes(  # noqa: PLR0913 (each is an option)
         is_smaller_unknown=rule.is_smaller_unknown,
     )
     return write_boxed(rows, boxes, root=source, out=out, preview=preview)
+
+
+def _write(
+    found: ImportedBoxes,
+    *,
+    root: Path,
+    out: Path,
+    notes: Sequence[str],
+    preview: str | Path | None,
+) -> str:
+    """Write what was read; its own notes come first."""
+    return write_boxed(
+        found.references,
+        found.boxes,
+        root=root,
+        out=out,
+        notes=[*found.notes, *notes],
+        preview=preview,
+    )
 
 
 def write_boxed(
