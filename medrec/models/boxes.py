@@ -175,7 +175,7 @@ def _choose(
     rows = suppress(found.boxes, found.logits, found.labels, overlap=rules.overlap, most=rules.most)
     kept = torch.zeros(len(found), dtype=torch.bool, device=rows.device)
     kept[rows] = True
-    for label in found.labels.unique().tolist():  # a label's likeliest has nothing above it
+    for label in set(found.labels.tolist()):  # a label's likeliest has nothing above it
         kept[(found.labels == label).nonzero()[0]] = True
     return found.pick(kept).highest(rules.most)
 
