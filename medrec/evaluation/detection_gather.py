@@ -73,13 +73,20 @@ class _Case:
         known = [row for row in self.case.rows if (row.path, row.slice) in self.truth]
         if not known:
             return
-        is_several = self.case.prediction.series is not None and not self.case.prediction.images
-        if is_several or any(self._stack_of(region) is None for region in self._regions):
+        if self._is_mixed or any(self._stack_of(region) is None for region in self._regions):
             self._leave_out(LeftOut.NO_SERIES)
         elif any(row not in self.case.exam_rows for row in known):
             self._by_image_rows()
         else:
             self._by_exam_rows(known)
+
+    @property
+    def _is_mixed(self) -> bool:
+        """Whether several series were scored and their images, if any, can't be told apart.
+
+        Boxes of one would then lie on slices of another.
+        """
+        return self.case.prediction.series is not None and self.stacks.count == 1
 
     @property
     def _regions(self) -> list[Region | RawRegion]:
