@@ -14,6 +14,7 @@ from medrec.evaluation.detection_images import (
     DetectionImages,
     LeftOut,
     are_volumes,
+    known_rows,
 )
 from medrec.evaluation.stacks import Stacks
 
@@ -70,7 +71,7 @@ class _Case:
     found: DetectionImages
 
     def gather(self) -> None:
-        known = [row for row in self.case.rows if (row.path, row.slice) in self.truth]
+        known = known_rows(self.case, self.truth)
         if not known:
             return
         if self._is_mixed or any(self._stack_of(region) is None for region in self._regions):
