@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from medrec.data.boxes import FIXED
 from medrec.data.expressions import parse_expression
 from medrec.data.imported_boxes import BoxedImage, BoxReader, assemble, spelled
 from medrec.data.table import read_table
@@ -114,6 +115,11 @@ class _Reader:
         ]
         if len(asked.box) not in (1, *_SIZES_OF_A_BOX):
             problems.append(f"a box has 4 or 6 columns, or 1 of polygons, not {len(asked.box)}")
+        problems += [
+            f"attribute {name}: a column of boxes files is called so; name it otherwise"
+            for name in asked.attributes
+            if name in FIXED
+        ]
         if len(asked.box) == 1 and asked.is_size:
             problems.append("polygons have points and no width and height: leave out --size")
         return problems

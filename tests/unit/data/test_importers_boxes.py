@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -304,6 +305,19 @@ def test_two_images_of_one_yolo_text_file_are_refused(pictures):
     assert (
         "labels/a1.txt: holds boxes of one image, but images/a1.jpg and images/a1.png"
         in (problems[0])
+    )
+
+
+@pytest.mark.parametrize("name", ["path", "x0", "z1", "label"])
+def test_an_attribute_never_takes_the_place_of_a_box_s_own_column(pictures, name):
+    path = table(pictures, "image,x0,y0,x1,y1,who,other\nimages/a1.png,1,2,3,4,p,9\n")
+
+    problems = problems_of(
+        lambda: import_boxes(path, replace(COLUMNS, attributes={name: "other"}), root=pictures)
+    )
+
+    assert [f"attribute {name}: a column of boxes files is called so; name it otherwise"] == (
+        problems
     )
 
 
