@@ -9,9 +9,6 @@ from dataclasses import dataclass, replace
 from math import ceil, prod
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
-from medrec.data.box_facts import LARGE
 from medrec.training.choice import Choice
 from medrec.training.cost import FEWEST_EPOCHS, OVERHEAD, networks
 from medrec.training.plan_picture import BOX_PX, SIZES_PX
@@ -139,15 +136,9 @@ def sight_at(
     is_flat = kind_of_detector(fingerprint) == "detector_2d"
     is_small = is_flat and stride == STRIDES[-1] and seen.middle_px < CENTRE_BELOW_PX
     if not is_flat:
-        deepest = _deepest_slices(facts) * depth_of(fingerprint, size_px=size_px)
-        slices = max(1.0, fingerprint.scans.slices.median)
-        return replace(seen, deepest_voxels=deepest / slices)
+        deepest = (facts.deepest_share or 0.0) * depth_of(fingerprint, size_px=size_px)
+        return replace(seen, deepest_voxels=deepest)
     return replace(seen, head="centre") if is_small else seen
-
-
-def _deepest_slices(facts: BoxFacts) -> float:
-    """Slices that the deepest lesions hold; 19 in 20 hold fewer."""
-    return float(np.percentile([z for *_, z in facts.sides], LARGE)) if facts.sides else 0.0
 
 
 def window_of(fingerprint: Fingerprint, sight: Sight) -> tuple[int, int, int] | None:

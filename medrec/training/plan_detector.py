@@ -254,7 +254,7 @@ def choose_window_3d(fingerprint: Fingerprint, sight: Sight) -> dict[str, Choice
     return {
         "window_size": Choice(
             list(window),
-            f"depth, height, width: whole volumes are too large for time or memory. {lesions}; the "
+            f"depth, height, width: whole volumes are too large for time or memory; {lesions}. The "
             f"window is at least {WINDOW_OVER_LESION['detector_3d']} times the largest, or as deep "
             f"as the volume. It holds {prod(window) / whole:.0%} of the voxels, about {gb:.2g} GB "
             f"each in training of {fingerprint.machine.memory_gb:g} GB",

@@ -89,9 +89,7 @@ def solid(**boxes) -> Fingerprint:
     )
 
 
-SMALL_AND_SOLID = solid(
-    smallest_side=0.045, middle_side=0.08, largest_side=0.15, sides=((0.08, 0.08, 3.0),) * 20
-)
+SMALL_AND_SOLID = solid(smallest_side=0.045, middle_side=0.08, largest_side=0.15, deepest_share=0.1)
 """Lesions of 12 to 38 of 256 px: two cells of 4 voxels ask for volumes of 192."""
 
 
