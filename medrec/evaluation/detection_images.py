@@ -38,8 +38,9 @@ class LeftOut(StrEnum):
     CONTRADICTING = "are labelled without a box, or boxed against their label"
     NO_SLICE = "have boxes without z in a stack of several slices, so that nobody knows on which"
     NO_SERIES = (
-        "belong to cases of several series or films, and boxes don't name one: let the manifest's "
-        "`path` name the film, or the series' folder"
+        "belong to cases of several series or films, and boxes don't name one: give each series a "
+        "folder of its own, and a row whose `path` names that folder (or the film) and whose "
+        "`case` is the study's case_id"
     )
     NO_IMAGES = "have solid boxes on one side and flat ones on the other, and no scored slices"
 
