@@ -148,7 +148,7 @@ def _spiculated(rng: np.random.Generator) -> Body:
         reach, start = _uniform(rng, 0.42, 0.85), 0.22
         bend_x, bend_y = _uniform(rng, -0.08, 0.08), _uniform(rng, -0.08, 0.08)
         end = (reach * x + bend_x, reach * y + bend_y)
-        spikes.append(Spike((start * x, start * y), end, _uniform(rng, 0.05, 0.12)))
+        spikes.append(Spike((start * x, start * y), end, _uniform(rng, 0.07, 0.15)))
     return Body(parts=((1.0, core),), spikes=tuple(spikes))
 
 
