@@ -26,7 +26,7 @@ from PIL import Image
 from scipy import ndimage
 
 from medrec.errors import PlantingError
-from medrec.lesions.build import read_recipe
+from medrec.lesions.build import read_film_recipe
 from medrec.lesions.chest import find_chest
 from medrec.lesions.films import plant_film
 from medrec.lesions.lesion import lesion_generator
@@ -124,7 +124,7 @@ def main() -> None:
     options = parser.parse_args()
     groups = {
         "outlined (LIDC-IDRI)": outlined(options.nodules),
-        "planted": planted(options.films, read_recipe(options.recipe)),
+        "planted": planted(options.films, read_film_recipe(options.recipe)),
     }
     for name, found in groups.items():
         for what in ("size", "contrast"):

@@ -25,7 +25,7 @@ import torch
 from PIL import Image
 
 from medrec.errors import PlantingError
-from medrec.lesions.build import read_recipe
+from medrec.lesions.build import read_film_recipe
 from medrec.lesions.chest import find_chest
 from medrec.lesions.films import plant_film
 from medrec.lesions.lesion import lesion_generator
@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("--backbone", default="tf_efficientnet_lite0")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    recipe = read_recipe(options.recipe)
+    recipe = read_film_recipe(options.recipe)
     films = read_films(options.films, side=options.side, count=options.count)
     find_chest(films[0])  # the bank of lungs is made once a process
     times, refused = [], 0

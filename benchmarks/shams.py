@@ -32,7 +32,7 @@ from torch import nn
 
 from medrec.errors import PlantingError
 from medrec.evaluation.intervals import summarise
-from medrec.lesions.build import read_recipe
+from medrec.lesions.build import read_film_recipe
 from medrec.lesions.chest import Chest, find_chest
 from medrec.lesions.films import choose_place, plant
 from medrec.lesions.lesion import lesion_generator
@@ -204,7 +204,7 @@ def main() -> None:
     parser.add_argument("--questions", nargs="+", choices=QUESTIONS, default=QUESTIONS)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    recipe, films = read_recipe(options.recipe), read_films(options.films)
+    recipe, films = read_film_recipe(options.recipe), read_films(options.films)
     patients = sorted({film.patient for film in films})
     held = set(np.random.default_rng(1).permutation(patients)[: 2 * len(patients) // 5].tolist())
     train = [film for film in films if film.patient not in held]

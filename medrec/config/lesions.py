@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -10,6 +11,7 @@ from medrec.config.base import Schema
 
 FilmShape = Literal["round", "lobulated", "spiculated", "ill_defined", "calcified", "part_solid"]
 FilmZone = Literal["upper", "middle", "lower", "hilum", "heart", "diaphragm"]
+TumorPattern = Literal["ring", "solid"]
 Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -30,14 +32,9 @@ class SpanConfig(Schema):
         return self
 
 
-class LesionsConfig(Schema):
-    """What lesions are planted, how large, how strong and where."""
+class FilmLesionsConfig(Schema):
+    """Nodules and masses for frontal chest films."""
 
-    kind: Literal["lesions"] = "lesions"
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
-    """Names the recipe in what is planted by it."""
-    scan: Literal["xray-chest"]
-    """What it is planted into: a frontal film of a chest."""
     shapes: Annotated[dict[FilmShape, Share], Field(min_length=1)]
     """How often each shape is drawn, relative to the sum."""
     zones: Annotated[dict[FilmZone, Share], Field(min_length=1)]
@@ -52,14 +49,71 @@ class LesionsConfig(Schema):
     """The greatest rise of a lesion in clear lung, in the film's steps."""
 
     @model_validator(mode="after")
-    def _has_something_to_draw(self) -> LesionsConfig:
-        problems = [
-            f"{name}: all shares are 0; give one above 0"
-            for name, shares in (("shapes", self.shapes), ("zones", self.zones))
-            if not sum(shares.values()) > 0
-        ]
-        if self.size.high > 0.5:  # noqa: PLR2004 (half of the chest)
-            problems.append(f"size: {self.size.high:g} is more than half of the chest's width")
-        if problems:
-            raise ValueError("; ".join(problems))
+    def _has_something_to_draw(self) -> FilmLesionsConfig:
+        _check(
+            [*_without_shares(shapes=self.shapes, zones=self.zones), *_too_large(self.size, 0.5)]
+        )
         return self
+
+
+class BrainLesionsConfig(Schema):
+    """Tumors for brain MRI: post-contrast T1, FLAIR, or both on one grid."""
+
+    patterns: Annotated[dict[TumorPattern, Share], Field(min_length=1)]
+    """How often each pattern of enhancement is drawn, relative to the sum."""
+    size: SpanConfig
+    """Diameter of the enhancing part as a share of the brain's width, 0.6 at most."""
+    strength: SpanConfig
+    """Enhancement after contrast agent, as a share of the brain's median."""
+    oedema: SpanConfig
+    """How far oedema reaches beyond the enhancing part, in its radii."""
+    oedema_strength: SpanConfig
+    """How much brighter oedema is on FLAIR, as a share of the brain's median."""
+    necrosis: SpanConfig
+    """Radius of the dead middle of a ring, as a share of its own; below 0.9."""
+    with_oedema: Annotated[float, Field(ge=0, le=1)] = 0.8
+    """Share of tumors that have oedema."""
+
+    @model_validator(mode="after")
+    def _has_something_to_draw(self) -> BrainLesionsConfig:
+        problems = [*_without_shares(patterns=self.patterns), *_too_large(self.size, 0.6)]
+        if self.necrosis.high > 0.9:  # noqa: PLR2004 (a rim must be left)
+            problems.append(f"necrosis: {self.necrosis.high:g} leaves no rim; 0.9 at most")
+        _check(problems)
+        return self
+
+
+class LesionsConfig(Schema):
+    """What lesions are planted, how large, how strong and where: for one kind of scan."""
+
+    kind: Literal["lesions"] = "lesions"
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+    """Names the recipe in what is planted by it."""
+    chest_film: FilmLesionsConfig | None = None
+    """None: it is no recipe for chest films."""
+    brain_mri: BrainLesionsConfig | None = None
+    """None: it is no recipe for brain MRI."""
+
+    @model_validator(mode="after")
+    def _is_for_one_kind_of_scan(self) -> LesionsConfig:
+        if (self.chest_film is None) == (self.brain_mri is None):
+            message = "a recipe has one of chest_film and brain_mri; write two files for both"
+            raise ValueError(message)
+        return self
+
+
+def _without_shares(**shares: Mapping[Any, float]) -> list[str]:
+    return [
+        f"{name}: all shares are 0; give one above 0"
+        for name, values in shares.items()
+        if not sum(values.values()) > 0
+    ]
+
+
+def _too_large(size: SpanConfig, most: float) -> list[str]:
+    return [f"size: {size.high:g} is above {most:g}"] if size.high > most else []
+
+
+def _check(problems: list[str]) -> None:
+    if problems:
+        raise ValueError("; ".join(problems))

@@ -68,13 +68,13 @@ def grow_body(lesion: Lesion) -> Body:
     rng = lesion_generator(lesion.seed, list(Shape).index(lesion.shape))
     match lesion.shape:
         case Shape.ROUND:
-            return Body(parts=((1.0, _lobes(rng, count=2, spread=0.06)),))
+            return Body(parts=((1.0, draw_lobes(rng, count=2, spread=0.06)),))
         case Shape.LOBULATED:
-            return Body(parts=((1.0, _lobes(rng, count=int(rng.integers(4, 8)), spread=0.24)),))
+            return Body(parts=((1.0, draw_lobes(rng, count=int(rng.integers(4, 8)), spread=0.24)),))
         case Shape.SPICULATED:
             return _spiculated(rng)
         case Shape.ILL_DEFINED:
-            lobes = _lobes(rng, count=int(rng.integers(3, 6)), spread=0.2)
+            lobes = draw_lobes(rng, count=int(rng.integers(3, 6)), spread=0.2)
             return Body(parts=((1.0, lobes),), softness=_uniform(rng, 0.10, 0.22))
         case Shape.CALCIFIED:
             return _calcified(rng)
@@ -141,7 +141,7 @@ def _strand(spike: Spike, x: FloatArray, y: FloatArray) -> FloatArray:
 
 def _spiculated(rng: np.random.Generator) -> Body:
     """A lobulated core of 0.8 diameters, and strands that reach up to 0.35 beyond the outline."""
-    core = _lobes(rng, count=int(rng.integers(3, 6)), spread=0.2, radius=0.40)
+    core = draw_lobes(rng, count=int(rng.integers(3, 6)), spread=0.2, radius=0.40)
     spikes = []
     for _ in range(int(rng.integers(9, 20))):
         x, y = _direction(rng, axes=2).tolist()
@@ -154,13 +154,13 @@ def _spiculated(rng: np.random.Generator) -> Body:
 
 def _calcified(rng: np.random.Generator) -> Body:
     """Benign calcium: the whole, a central piece, or several grains."""
-    outer = _lobes(rng, count=2, spread=0.06)
+    outer = draw_lobes(rng, count=2, spread=0.06)
     added = _uniform(rng, *_CALCIUM)
     pattern = int(rng.integers(3))
     if pattern == 0:
         return Body(parts=((1.0 + added, outer),))
     if pattern == 1:
-        core = _lobes(rng, count=2, spread=0.05, radius=_uniform(rng, 0.2, 0.4))
+        core = draw_lobes(rng, count=2, spread=0.05, radius=_uniform(rng, 0.2, 0.4))
         return Body(parts=((1.0, outer), (added, core)))
     grains = tuple(
         _ellipsoid(rng, _direction(rng) * _uniform(rng, 0.0, 0.3), _uniform(rng, 0.08, 0.18))
@@ -171,12 +171,12 @@ def _calcified(rng: np.random.Generator) -> Body:
 
 def _part_solid(rng: np.random.Generator) -> Body:
     glass = _uniform(rng, *_GROUND_GLASS)
-    outer = _lobes(rng, count=int(rng.integers(3, 6)), spread=0.2)
-    core = _lobes(rng, count=3, spread=0.12, radius=_uniform(rng, 0.15, 0.32), drift=0.12)
+    outer = draw_lobes(rng, count=int(rng.integers(3, 6)), spread=0.2)
+    core = draw_lobes(rng, count=3, spread=0.12, radius=_uniform(rng, 0.15, 0.32), drift=0.12)
     return Body(parts=((glass, outer), (1.0 - glass, core)), softness=_uniform(rng, 0.03, 0.07))
 
 
-def _lobes(
+def draw_lobes(
     rng: np.random.Generator, *, count: int, spread: float, radius: float = _RADIUS,
     drift: float = 0.0,
 ) -> tuple[Ellipsoid, ...]:  # fmt: skip

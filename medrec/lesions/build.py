@@ -6,35 +6,69 @@ from typing import TYPE_CHECKING
 
 from medrec.config.base import read_config
 from medrec.config.lesions import LesionsConfig
+from medrec.errors import ConfigError
 from medrec.lesions.lesion import Shape
-from medrec.lesions.recipe import FilmRecipe, Span
+from medrec.lesions.recipe import BrainRecipe, FilmRecipe, Span
+from medrec.lesions.tumors import Pattern
 from medrec.lesions.zones import ChestZone
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from medrec.config.lesions import SpanConfig
+    from medrec.config.lesions import BrainLesionsConfig, FilmLesionsConfig, SpanConfig
 
 
-def build_recipe(config: LesionsConfig) -> FilmRecipe:
-    """A recipe of lesions of chest films, as its config says."""
-    return FilmRecipe(
-        name=config.name,
-        shapes=tuple((Shape(name), share) for name, share in config.shapes.items()),
-        zones=tuple((ChestZone(name), share) for name, share in config.zones.items()),
-        size=_span(config.size),
-        gain=_span(config.gain),
-        most_strength=config.most_strength,
-    )
-
-
-def read_recipe(path: Path) -> FilmRecipe:
+def read_recipe(path: Path) -> FilmRecipe | BrainRecipe:
     """Read a recipe from a YAML file of the kind `lesions`.
 
     Raises:
         ConfigError: With all problems of the file at once.
     """
     return build_recipe(read_config(path, LesionsConfig))
+
+
+def read_film_recipe(path: Path) -> FilmRecipe:
+    """Read a recipe that must be one for chest films.
+
+    Raises:
+        ConfigError: With all problems of the file, or that it is for other scans.
+    """
+    recipe = read_recipe(path)
+    if not isinstance(recipe, FilmRecipe):
+        raise ConfigError(str(path), ["chest_film: is missing; wanted a recipe for chest films"])
+    return recipe
+
+
+def build_recipe(config: LesionsConfig) -> FilmRecipe | BrainRecipe:
+    """A recipe for the kind of scan that its config is of."""
+    if config.chest_film is not None:
+        return _film_recipe(config.name, config.chest_film)
+    assert config.brain_mri is not None  # noqa: S101 (the schema sees to it)
+    return _brain_recipe(config.name, config.brain_mri)
+
+
+def _film_recipe(name: str, config: FilmLesionsConfig) -> FilmRecipe:
+    return FilmRecipe(
+        name=name,
+        shapes=tuple((Shape(shape), share) for shape, share in config.shapes.items()),
+        zones=tuple((ChestZone(zone), share) for zone, share in config.zones.items()),
+        size=_span(config.size),
+        gain=_span(config.gain),
+        most_strength=config.most_strength,
+    )
+
+
+def _brain_recipe(name: str, config: BrainLesionsConfig) -> BrainRecipe:
+    return BrainRecipe(
+        name=name,
+        patterns=tuple((Pattern(one), share) for one, share in config.patterns.items()),
+        size=_span(config.size),
+        strength=_span(config.strength),
+        oedema=_span(config.oedema),
+        oedema_strength=_span(config.oedema_strength),
+        necrosis=_span(config.necrosis),
+        with_oedema=config.with_oedema,
+    )
 
 
 def _span(config: SpanConfig) -> Span:

@@ -9,6 +9,7 @@ import numpy as np
 
 from medrec.lesions.bodies import grow_body, path_length
 from medrec.lesions.lesion import Lesion, Shape
+from medrec.lesions.tumors import BrainTumor, Pattern
 
 if TYPE_CHECKING:
     from medrec.lesions.zones import ChestZone
@@ -45,6 +46,26 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class BrainRecipe:
+    """Tumors of brain MRI.
+
+    `size` is the enhancing part's diameter in brain widths, `strength` its enhancement and
+    `oedema_strength` the oedema's rise on FLAIR, both in medians of the brain; `oedema` is its
+    reach in radii of the tumor and `necrosis` that of a ring's dead middle. `with_oedema` is the
+    share of tumors that have some.
+    """
+
+    name: str
+    patterns: tuple[tuple[Pattern, float], ...]
+    size: Span
+    strength: Span
+    oedema: Span
+    oedema_strength: Span
+    necrosis: Span
+    with_oedema: float
+
+
+@dataclass(frozen=True, slots=True)
 class FilmRecipe:
     """Lesions of frontal chest films.
 
@@ -71,6 +92,22 @@ def draw_lesion(recipe: FilmRecipe, rng: np.random.Generator) -> Lesion:
     grid = np.linspace(-0.5, 0.5, 17)
     thickest = float(path_length(body, grid[None, :], grid[:, None]).max())
     return Lesion(shape, size, min(gain * size * thickest, recipe.most_strength), seed)
+
+
+def draw_tumor(recipe: BrainRecipe, rng: np.random.Generator) -> BrainTumor:
+    """Draw pattern, size, strength, oedema and necrosis; a solid tumor has no dead middle."""
+    pattern = pick(recipe.patterns, rng)
+    is_wet = float(rng.random()) < recipe.with_oedema
+    oedema, necrosis = recipe.oedema.draw(rng), recipe.necrosis.draw(rng)
+    return BrainTumor(
+        pattern=pattern,
+        size=recipe.size.draw(rng),
+        strength=recipe.strength.draw(rng),
+        oedema=oedema if is_wet else 0.0,
+        oedema_strength=recipe.oedema_strength.draw(rng),
+        necrosis=necrosis if pattern is Pattern.RING else 0.0,
+        seed=int(rng.integers(2**31)),
+    )
 
 
 def pick(shares: tuple[tuple[T, float], ...], rng: np.random.Generator) -> T:
