@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from medrec.data.cache import fill_memory
+from medrec.data.cache import count_slices, fill_memory
 from medrec.data.leakage import digest_of
 from medrec.data.named_slices import rows_by_slice
 from medrec.data.pictures import Pictures
 from medrec.data.preparing import Prepared
-from medrec.errors import ManifestError
+from medrec.domain.codes import ReasonCode
+from medrec.errors import ManifestError, RefusedScanError
 from medrec.io.loading import load_file
 
 if TYPE_CHECKING:
@@ -146,13 +147,18 @@ def prepare_slices(
 
 
 def _load(root: Path, prepare: Prepare, rules: Rules | None, path: str) -> Prepared:
-    """Prepare one file below the root.
+    """Prepare one file below the root; one that shows nothing but air has no pictures.
 
     Raises:
         ScanError: The file can't be read or prepared.
     """
-    volume = load_file(root / path, rules=rules)
-    result = prepare(volume)
+    try:
+        volume = load_file(root / path, rules=rules)
+        result = prepare(volume)
+    except RefusedScanError as error:
+        if error.code is not ReasonCode.BLANK_IMAGE:
+            raise
+        return Prepared(torch.empty(0), (), count_slices(root / path))
     place = tuple(result.to_source.ravel().tolist())
     return Prepared(result.images, result.slices, volume.slice_count, place)
 

@@ -69,7 +69,9 @@ class PackFormat:
         return prod(self.shape) * np.dtype(self.dtype).itemsize
 
     def to_bytes(self, images: torch.Tensor) -> bytes:
-        """Items (n, *shape) float32 as they are stored."""
+        """Items (n, *shape) float32 as they are stored; (0,) are none."""
+        if not images.numel():
+            return b""
         if tuple(images.shape[1:]) != self.shape:
             message = f"items of shape {tuple(images.shape[1:])} in a pack of {self.shape}"
             raise ValueError(message)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """The pictures (n, *shape) float32 of one file, and the source slice of each.
+    """The pictures (n, *shape) float32 of one file, (0,) of none, and the source slice of each.
 
     Of `slice_count` slices those that aren't in `slices` are blank. `to_source` is the map of
     indices of a picture to those of the source, row after row: (3, 3) of slices; of

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from medrec.domain.volume import Float32Array, Volume
 
-ARITHMETIC = 1
+ARITHMETIC = 2
 """Raised whenever the same file and fields give other pixels than before: what older code prepared
 and kept on disk is not used again then."""
 
@@ -62,7 +62,8 @@ class Preprocessor:
         lower: Percentile of the foreground that becomes 0.
         upper: Percentile of the foreground that becomes 1.
         clip: Cut values off at 0 and 1.
-        blank_fraction: A slice with a smaller share of foreground is left out.
+        blank_fraction: A slice with a smaller share of foreground is left out: of what is cropped
+            to in volumes, of the whole picture in films.
         foreground_fraction: See `medrec.preprocess.foreground.foreground_of`.
         crop_margin: Widens the box on each side, as a fraction of its longer side.
         polarity: `dark_air` inverts films whose air is bright.
@@ -97,7 +98,7 @@ class Preprocessor:
         for n, film in enumerate(voxels):
             scaled[n], mask[n] = self._scale_film(invert(film) if n in inverted else film)
         notes = (_POLARITY_NORMALISED,) if inverted else ()
-        return replace(self._frame(stack, scaled, mask), notes=notes)
+        return replace(self._frame(stack, scaled, mask, are_films=True), notes=notes)
 
     def _has_wrong_polarity(self, film: Float32Array) -> bool:
         return self.polarity == "dark_air" and has_bright_air(film)
@@ -124,10 +125,17 @@ class Preprocessor:
         return (np.clip(scaled, 0, 1, out=scaled) if self.clip else scaled), mask
 
     def _frame(
-        self, stack: SliceStack, scaled: Float32Array, mask: NDArray[np.bool_]
+        self,
+        stack: SliceStack,
+        scaled: Float32Array,
+        mask: NDArray[np.bool_],
+        *,
+        are_films: bool = False,
     ) -> ModelInput:
         (left, right), (top, bottom) = self._box(mask)
-        shown = mask[:, left:right, top:bottom].mean(axis=(1, 2))
+        # A crop to the only specks of a black film would be full of them.
+        seen = mask if are_films else mask[:, left:right, top:bottom]
+        shown = seen.mean(axis=(1, 2))
         kept = np.flatnonzero((shown >= self.blank_fraction) & (shown > 0))
         if kept.size == 0:
             raise RefusedScanError(ReasonCode.BLANK_IMAGE, "no slice shows more than air")

@@ -62,7 +62,7 @@ def choose_detector(
     rest = {
         "image_head": head,
         "dropout": Choice(0.2, "before the image head, where there is one"),
-        **{f"boxes.{key}": one for key, one in choose_boxes(fingerprint, asked).items()},
+        **{f"boxes.{key}": one for key, one in choose_boxes(fingerprint, asked, sight).items()},
     }
     if is_3d:
         network = {
@@ -268,29 +268,36 @@ def choose_image_head(fingerprint: Fingerprint) -> Choice:
     return Choice(False, f"{reason}. A picture is as likely as its likeliest box")  # noqa: FBT003
 
 
-def choose_boxes(fingerprint: Fingerprint, asked: Asked) -> dict[str, Choice]:
+def choose_overlap(fingerprint: Fingerprint, sight: Sight) -> Choice:
+    """Above which overlap a box is of the same lesion as a likelier one."""
+    crowded = boxes_of(fingerprint).crowded_share
+    shared = f"{crowded:.1%} of the boxes overlap another with an IoU above 0.3"
+    if crowded > _CROWDED:
+        return Choice(0.5, f"{shared}: a stricter suppression would drop true ones")
+    same = f"{shared}: a box that overlaps a likelier one more is of the same lesion"
+    if kind_of_detector(fingerprint) == "detector_3d":
+        return Choice(0.2, f"{same}, and boxes in 3D overlap less")
+    if sight.head == "centre":
+        return Choice(0.3, same)
+    return Choice(
+        0.5, "a hit is an IoU of 0.5: a stricter suppression drops second boxes, some of which fit"
+    )
+
+
+def choose_boxes(fingerprint: Fingerprint, asked: Asked, sight: Sight) -> dict[str, Choice]:
     """Which boxes are kept: scores, overlap, how many."""
     facts = boxes_of(fingerprint)
-    is_3d = kind_of_detector(fingerprint) == "detector_3d"
-    is_crowded = facts.crowded_share > _CROWDED
-    overlap = 0.5 if is_crowded else 0.2 if is_3d else 0.3
-    why = f"{facts.crowded_share:.1%} of the boxes overlap another with an IoU above 0.3: "
-    why += (
-        "a stricter suppression would drop true ones"
-        if is_crowded
-        else "a box that overlaps a likelier one more is of the same lesion"
-        + (", and boxes in 3D overlap less" if is_3d else "")
-    )
+    overlap = choose_overlap(fingerprint, sight)
     return {
         "lowest_score": Choice(
             0.01,
             "FROC up to 8 false positives an image needs unlikely boxes too; reports show less",
         ),
         "candidates": Choice(1000, "held against each other; more hold no further lesion"),
-        "overlap": Choice(overlap, why),
+        "overlap": overlap,
         "most": Choice(
             max(50, facts.most_a_picture), f"a picture has {facts.most_a_picture} boxes at most"
         ),
         "mirror": choose_mirror(asked.anatomy),
-        "fusion_overlap": Choice(overlap, "as overlap"),
+        "fusion_overlap": Choice(overlap.value, "as overlap"),
     }

@@ -11,14 +11,16 @@ if TYPE_CHECKING:
 
     from medrec.config.training import TrainConfig
 
-_ROOT = "data.root="
+_PLACES = ("data.root=", "data.manifest=", "cache.folder=")
 
 
 def to_command(path: Path, config: TrainConfig, overrides: Sequence[str]) -> str:
     """What runs this again; neither where the data lay nor any other folder of this machine."""
-    shown = [_shown(text) for text in overrides if not text.startswith(_ROOT)]
+    shown = [_shown(text) for text in overrides if not text.startswith(_PLACES)]
     if config.data.kind != "manifest":
-        shown.append(f"{_ROOT}FOLDER")
+        shown.append("data.root=FOLDER")
+    elif any(text.startswith("data.manifest=") for text in overrides):
+        shown.append("data.manifest=MANIFEST")
     words = ["medrec", "train", _name(path), "--out", "RUN"]
     return shlex.join([*words, *(word for text in shown for word in ("--set", text))])
 

@@ -65,7 +65,7 @@ def digest_of_fit(config: TrainConfig) -> str:
     without: Without = {
         "card": True,
         "audit": True,
-        "data": {"root": True},
+        "data": {"root": True, "manifest": True},
         "fit": {"logger": True},
     }
     if cache is None or cache.dtype in {None, "float16"}:

@@ -86,6 +86,19 @@ def test_what_is_blank_is_known_without_preparing(archive, loaded):
     assert 2 == len(loaded)
 
 
+def test_a_file_of_nothing_but_air_has_no_pictures_and_is_known_without_preparing(archive, loaded):
+    black = nibabel.Nifti1Image(np.zeros((20, 20, 6), np.uint8), np.diag([-1.0, -1.0, 4.0, 1.0]))
+    nibabel.save(black, archive / "black.nii")
+    names = ("a.nii", "black.nii", "b.nii")
+    expected = prepare(archive, *names)
+
+    again = prepare(archive, *names)
+
+    assert 8 == expected.blank == again.blank
+    assert torch.equal(prepare(archive).images[:], again.images[:])
+    assert 3 == len(loaded)
+
+
 def test_a_renamed_file_is_the_same_file(archive, loaded):
     prepare(archive)
     (archive / "a.nii").rename(archive / "c.nii")

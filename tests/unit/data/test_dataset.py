@@ -64,6 +64,15 @@ def test_blank_slices_are_counted(archive):
     assert (5, 1) == (len(data), data.blank)
 
 
+def test_a_file_of_nothing_but_air_has_only_blank_slices(archive):
+    voxels = np.zeros((20, 20, 6), np.uint8)
+    nibabel.save(nibabel.Nifti1Image(voxels, np.diag([-1.0, -1.0, 4.0, 1.0])), archive / "c.nii")
+
+    data = prepare([row(), row("c.nii", 2)], archive)
+
+    assert (["a.nii"] * 5, 2) == ([row.path for row in data.references], data.blank)
+
+
 def test_each_volume_is_loaded_once(archive, monkeypatch):
     loaded = []
     load = module.load_file

@@ -242,11 +242,19 @@ def test_figures_are_told_within_archives_that_differ_in_what_they_hold():
 
 def test_boxes_that_overlap_in_truth_are_not_suppressed():
     brain = replace(HAND, body_part=("BRAIN",), modality=("MR",))
-    assert 0.3 == choose_boxes(a_print(), HAND)["overlap"].value
-    assert 0.5 == choose_boxes(a_print(crowded_share=0.1), HAND)["overlap"].value
-    assert 0.2 == choose_boxes(solid(), brain)["overlap"].value
-    assert 80 == choose_boxes(a_print(most_a_picture=80), HAND)["most"].value
-    assert [False, True] == [choose_boxes(a_print(), one)["mirror"].value for one in (HAND, brain)]
+    small = a_sight(stride=4, head="centre")
+    assert 0.3 == choose_boxes(a_print(), HAND, small)["overlap"].value
+    assert 0.5 == choose_boxes(a_print(crowded_share=0.1), HAND, small)["overlap"].value
+    assert 0.2 == choose_boxes(solid(), brain, a_sight())["overlap"].value
+    assert 80 == choose_boxes(a_print(most_a_picture=80), HAND, small)["most"].value
+    mirrors = [choose_boxes(a_print(), one, small)["mirror"].value for one in (HAND, brain)]
+    assert [False, True] == mirrors
+
+
+def test_a_box_beside_a_likelier_one_stays_where_it_may_hit_by_overlap_alone():
+    found = choose_boxes(a_print(), HAND, a_sight())
+
+    assert (0.5, 0.5) == (found["overlap"].value, found["fusion_overlap"].value)
 
 
 def test_types_become_classes():
