@@ -34,8 +34,8 @@ from medrec.lesions.lesion import lesion_generator
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from medrec.lesions.chest import Chest
     from medrec.lesions.recipe import FilmRecipe
+    from medrec.lesions.terrain import Terrain
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -52,7 +52,7 @@ class Measured:
     contrast: float
 
 
-def measure(pixels: NDArray[np.uint8], mask: NDArray[np.bool_], chest: Chest) -> Measured:
+def measure(pixels: NDArray[np.uint8], mask: NDArray[np.bool_], chest: Terrain) -> Measured:
     """Size and contrast of a mask on a film."""
     diameter = 2 * np.sqrt(mask.sum() / np.pi)
     away = ndimage.distance_transform_edt(~mask)
@@ -90,7 +90,7 @@ def planted(folder: Path, recipe: FilmRecipe) -> list[Measured]:
         pixels = np.asarray(Image.open(folder / name).convert("L"))
         try:
             chest = find_chest(pixels)
-            film = plant_film(pixels, recipe, lesion_generator(5, number), count=2, chest=chest)
+            film = plant_film(pixels, recipe, lesion_generator(5, number), count=2, terrain=chest)
         except PlantingError:
             continue
         masks = [one.full_mask(pixels.shape) for one in film.lesions]

@@ -75,7 +75,7 @@ def time_film(film: NDArray[np.uint8], recipe: FilmRecipe, *, number: int) -> tu
     finding = milliseconds(lambda: find_chest(film))
     chest = find_chest(film)
     rng = lesion_generator(0, number)
-    return finding, milliseconds(lambda: plant_film(film, recipe, rng, chest=chest))
+    return finding, milliseconds(lambda: plant_film(film, recipe, rng, terrain=chest))
 
 
 def time_step(backbone: str, *, side: int, rounds: int = 5) -> float:

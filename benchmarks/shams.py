@@ -23,6 +23,7 @@ import csv
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -33,11 +34,14 @@ from torch import nn
 from medrec.errors import PlantingError
 from medrec.evaluation.intervals import summarise
 from medrec.lesions.build import read_film_recipe
-from medrec.lesions.chest import Chest, find_chest
+from medrec.lesions.chest import find_chest
 from medrec.lesions.films import choose_place, plant
 from medrec.lesions.lesion import lesion_generator
 from medrec.lesions.recipe import FilmRecipe, draw_lesion, pick
 from medrec.lesions.shams import ShamKind, plant_sham
+
+if TYPE_CHECKING:
+    from medrec.lesions.terrain import Terrain
 
 SIDE = 64
 LEAST_STEPS = 30
@@ -49,7 +53,7 @@ class Film:
     """One film with its chest and its patient."""
 
     pixels: np.ndarray
-    chest: Chest
+    chest: Terrain
     patient: str
 
 
@@ -102,11 +106,11 @@ def draw_pair(
     try:
         place = choose_place(film.chest, lesion, rng, zone=zone)
         if question == "lesion":
-            changed = plant(film.pixels, lesion, place, chest=film.chest).pixels
+            changed = plant(film.pixels, lesion, place, terrain=film.chest).pixels
         elif question == "seam":
             changed = paste(film, place, round(lesion.size * film.chest.width_px), rng)
         else:
-            sham = plant_sham(film.pixels, lesion, place, rng, kind=kind, chest=film.chest)
+            sham = plant_sham(film.pixels, lesion, place, rng, kind=kind, terrain=film.chest)
             changed = sham.pixels
     except PlantingError:
         return None

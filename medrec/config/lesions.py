@@ -11,6 +11,7 @@ from medrec.config.base import Schema
 
 FilmShape = Literal["round", "lobulated", "spiculated", "ill_defined", "calcified", "part_solid"]
 FilmZone = Literal["upper", "middle", "lower", "hilum", "heart", "diaphragm"]
+BreastZone = Literal["fatty", "dense"]
 TumorPattern = Literal["ring", "solid"]
 Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -56,6 +57,29 @@ class FilmLesionsConfig(Schema):
         return self
 
 
+class BreastLesionsConfig(Schema):
+    """Masses for mammograms."""
+
+    shapes: Annotated[dict[FilmShape, Share], Field(min_length=1)]
+    """How often each shape is drawn, relative to the sum."""
+    zones: Annotated[dict[BreastZone, Share], Field(min_length=1)]
+    """How often a mass is planted into fatty and into dense parts, relative to the sum."""
+    size: SpanConfig
+    """Diameter as a share of the root of the breast's area, 0.5 at most."""
+    gain: SpanConfig
+    """Rise, in the film's steps from fat to gland, that a mass as thick as the root of the breast's
+    area would make in the place of fat."""
+    most_strength: Annotated[float, Field(gt=0, le=2)] = 0.9
+    """The greatest rise of a mass in fat, in the film's steps."""
+
+    @model_validator(mode="after")
+    def _has_something_to_draw(self) -> BreastLesionsConfig:
+        _check(
+            [*_without_shares(shapes=self.shapes, zones=self.zones), *_too_large(self.size, 0.5)]
+        )
+        return self
+
+
 class BrainLesionsConfig(Schema):
     """Tumors for brain MRI: post-contrast T1, FLAIR, or both on one grid."""
 
@@ -91,13 +115,16 @@ class LesionsConfig(Schema):
     """Names the recipe in what is planted by it."""
     chest_film: FilmLesionsConfig | None = None
     """None: it is no recipe for chest films."""
+    mammogram: BreastLesionsConfig | None = None
+    """None: it is no recipe for mammograms."""
     brain_mri: BrainLesionsConfig | None = None
     """None: it is no recipe for brain MRI."""
 
     @model_validator(mode="after")
     def _is_for_one_kind_of_scan(self) -> LesionsConfig:
-        if (self.chest_film is None) == (self.brain_mri is None):
-            message = "a recipe has one of chest_film and brain_mri; write two files for both"
+        blocks = (self.chest_film, self.mammogram, self.brain_mri)
+        if sum(block is not None for block in blocks) != 1:
+            message = "a recipe has one of chest_film, mammogram and brain_mri; a file for each"
             raise ValueError(message)
         return self
 

@@ -10,12 +10,17 @@ from medrec.errors import ConfigError
 from medrec.lesions.lesion import Shape
 from medrec.lesions.recipe import BrainRecipe, FilmRecipe, Span
 from medrec.lesions.tumors import Pattern
-from medrec.lesions.zones import ChestZone
+from medrec.lesions.zones import BreastZone, ChestZone, Zone
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from medrec.config.lesions import BrainLesionsConfig, FilmLesionsConfig, SpanConfig
+    from medrec.config.lesions import (
+        BrainLesionsConfig,
+        BreastLesionsConfig,
+        FilmLesionsConfig,
+        SpanConfig,
+    )
 
 
 def read_recipe(path: Path) -> FilmRecipe | BrainRecipe:
@@ -28,14 +33,16 @@ def read_recipe(path: Path) -> FilmRecipe | BrainRecipe:
 
 
 def read_film_recipe(path: Path) -> FilmRecipe:
-    """Read a recipe that must be one for chest films.
+    """Read a recipe that must be one for films, of chests or of breasts.
 
     Raises:
         ConfigError: With all problems of the file, or that it is for other scans.
     """
     recipe = read_recipe(path)
     if not isinstance(recipe, FilmRecipe):
-        raise ConfigError(str(path), ["chest_film: is missing; wanted a recipe for chest films"])
+        raise ConfigError(
+            str(path), ["chest_film: is missing, and mammogram too; wanted a recipe for films"]
+        )
     return recipe
 
 
@@ -43,15 +50,17 @@ def build_recipe(config: LesionsConfig) -> FilmRecipe | BrainRecipe:
     """A recipe for the kind of scan that its config is of."""
     if config.chest_film is not None:
         return _film_recipe(config.name, config.chest_film)
+    if config.mammogram is not None:
+        return _film_recipe(config.name, config.mammogram)
     assert config.brain_mri is not None  # noqa: S101 (the schema sees to it)
     return _brain_recipe(config.name, config.brain_mri)
 
 
-def _film_recipe(name: str, config: FilmLesionsConfig) -> FilmRecipe:
+def _film_recipe(name: str, config: FilmLesionsConfig | BreastLesionsConfig) -> FilmRecipe:
     return FilmRecipe(
         name=name,
         shapes=tuple((Shape(shape), share) for shape, share in config.shapes.items()),
-        zones=tuple((ChestZone(zone), share) for zone, share in config.zones.items()),
+        zones=tuple((_zone(zone), share) for zone, share in config.zones.items()),
         size=_span(config.size),
         gain=_span(config.gain),
         most_strength=config.most_strength,
@@ -69,6 +78,10 @@ def _brain_recipe(name: str, config: BrainLesionsConfig) -> BrainRecipe:
         necrosis=_span(config.necrosis),
         with_oedema=config.with_oedema,
     )
+
+
+def _zone(name: str) -> Zone:
+    return ChestZone(name) if name in set(ChestZone) else BreastZone(name)
 
 
 def _span(config: SpanConfig) -> Span:

@@ -1,8 +1,8 @@
-"""What must be known of a chest film before a lesion is planted: its lungs, greys and sharpness."""
+"""Where lesions may lie in a chest film: lungs, polarity and scale from its stored pixels."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,8 @@ from medrec.lesions.chest_fit import ChestFrame, fit_chest
 from medrec.lesions.chest_shape import lungs_at, spine_at
 from medrec.lesions.sharpness import edge_sigma
 from medrec.lesions.shrinking import shrink
-from medrec.lesions.zones import NO_ZONE, map_zones
+from medrec.lesions.terrain import Terrain, Tone
+from medrec.lesions.zones import NO_ZONE, ZONES, map_zones
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,59 +31,9 @@ _REACH = 0.10
 _LEAST_LUNG = 0.02
 
 
-@dataclass(frozen=True, slots=True)
-class Tone:
-    """Grey values of a film in which dense tissue is bright, inverted first where it isn't.
-
-    `lung` is clear lung, `tissue` the spine and great vessels; `white` and `black` are where the
-    film ends.
-    """
-
-    lung: float
-    tissue: float
-    black: float
-    white: float
-
-    @property
-    def step(self) -> float:
-        """From lung to mediastinum, in grey values; above 0."""
-        return self.tissue - self.lung
-
-
-@dataclass(frozen=True, eq=False)
-class Chest:
-    """The chest of one film; found once, it serves every lesion that is planted into it.
-
-    `zones` (h, w) uint8 numbers each pixel of a small copy by its place in `ZONES`, or `NO_ZONE`;
-    `room_px` (h, w) is how far each lies from where lesions may not, and `cell_px` the side of
-    such a pixel, in pixels of the film. `width_px` is the chest's inner width, `edge_px` the
-    standard deviation of the film's blur, `shape` (H, W) that of the film, `ends` its least and
-    greatest value, `score` how well lungs fit. `is_log`: grey values are proportional to
-    attenuation, as in some images FOR PROCESSING.
-    """
-
-    shape: tuple[int, int]
-    is_inverted: bool
-    score: float
-    tone: Tone
-    width_px: float
-    edge_px: float
-    zones: NDArray[np.uint8]
-    room_px: FloatArray
-    cell_px: float
-    ends: tuple[float, float]
-    is_log: bool = False
-
-    @property
-    def field(self) -> NDArray[np.bool_]:
-        """Where a lesion's middle may lie, in the small copy, (h, w)."""
-        field: NDArray[np.bool_] = self.zones != NO_ZONE
-        return field
-
-
 def find_chest(
     pixels: NDArray[Any], *, is_inverted: bool | None = None, is_log: bool = False
-) -> Chest:
+) -> Terrain:
     """Find lungs, zones, polarity and scale in the stored pixels of a frontal chest film.
 
     Args:
@@ -94,20 +45,20 @@ def find_chest(
         PlantingError: Not a plane of numbers, too small, blank, no chest, or no step from lung to
             mediastinum.
     """
-    _check(pixels)
+    check_film(pixels)
     small = shrink(pixels, SIDE)
     frame = fit_chest(small, is_inverted=is_inverted)
     upright = _upright(small, is_inverted=frame.is_inverted)
     return replace(_describe(pixels, upright, _air(upright, frame), frame), is_log=is_log)
 
 
-def chest_of_lungs(pixels: NDArray[Any], lungs: NDArray[np.bool_]) -> Chest:
+def chest_of_lungs(pixels: NDArray[Any], lungs: NDArray[np.bool_]) -> Terrain:
     """The same from a mask of the lungs (H, W) that the user gives.
 
     Raises:
         PlantingError: As `find_chest`, or a mask of another shape or without lungs.
     """
-    _check(pixels)
+    check_film(pixels)
     if lungs.shape != pixels.shape or not lungs.any():
         message = (
             f"the mask of the lungs has shape {lungs.shape} and {int(lungs.sum())} px of lung; "
@@ -119,14 +70,19 @@ def chest_of_lungs(pixels: NDArray[Any], lungs: NDArray[np.bool_]) -> Chest:
     return _describe(pixels, _upright(small, is_inverted=frame.is_inverted), air, frame)
 
 
-def _check(pixels: NDArray[Any]) -> None:
+def check_film(pixels: NDArray[Any]) -> None:
+    """Refuse what is no film.
+
+    Raises:
+        PlantingError: Not a plane, too small, no numbers, or some that aren't finite.
+    """
     if pixels.ndim != 2 or min(pixels.shape) < _LEAST_SIDE:  # noqa: PLR2004 (rows and columns)
         message = f"a film has two axes of at least {_LEAST_SIDE} px, not the shape {pixels.shape}"
         raise PlantingError(message)
     if not (np.issubdtype(pixels.dtype, np.integer) or np.issubdtype(pixels.dtype, np.floating)):
         message = f"a film holds whole numbers or floats, not {pixels.dtype}"
         raise PlantingError(message)
-    if not np.isfinite(pixels).all():
+    if np.issubdtype(pixels.dtype, np.floating) and not np.isfinite(pixels).all():
         message = "the film has values that are no finite number; mend or refuse them first"
         raise PlantingError(message)
 
@@ -186,7 +142,7 @@ def _beside_patient(smooth: Float32Array, lung: float) -> NDArray[np.bool_]:
 
 def _describe(
     pixels: NDArray[Any], upright: Float32Array, air: NDArray[np.bool_], frame: ChestFrame
-) -> Chest:
+) -> Terrain:
     x, y = _coordinates_of(air, frame)
     width = float(np.ptp(np.flatnonzero(air.any(axis=0))) + 1) if air.any() else 0.0
     if air.mean() < _LEAST_LUNG or width == 0:
@@ -194,7 +150,7 @@ def _describe(
         raise PlantingError(message)
     cell = max(pixels.shape) / max(upright.shape)
     zones = map_zones(air, x, y)
-    return Chest(
+    return Terrain(
         shape=(pixels.shape[0], pixels.shape[1]),
         is_inverted=frame.is_inverted,
         score=frame.score,
@@ -202,6 +158,7 @@ def _describe(
         width_px=width * cell,
         edge_px=edge_sigma(pixels),
         zones=zones,
+        names=ZONES,
         room_px=ndimage.distance_transform_edt(np.pad(zones != NO_ZONE, 1))[1:-1, 1:-1] * cell,
         cell_px=cell,
         ends=(float(pixels.min()), float(pixels.max())),
@@ -230,4 +187,4 @@ def _tone(upright: Float32Array, air: NDArray[np.bool_], spine: NDArray[np.bool_
             f"{_LEAST_STEP:.0%} of the film's {white - black:.4g} or more: no scale for a lesion"
         )
         raise PlantingError(message)
-    return Tone(lung=lung, tissue=tissue, black=black, white=white)
+    return Tone(loose=lung, dense=tissue, black=black, white=white)

@@ -1,15 +1,16 @@
-"""Planting lesions into chest films: the public face of the package for X-ray.
+"""Planting lesions into films of chests and breasts: the public face of the package for X-ray.
 
-    chest = find_chest(pixels)                       # once a film
+    terrain = find_chest(pixels)                     # once a film; find_breast for a mammogram
     rng = lesion_generator(seed, row, epoch)
-    planted = plant_film(pixels, recipe, rng, chest=chest, count=2)
+    planted = plant_film(pixels, recipe, rng, terrain=terrain, count=2)
 
 plants what a recipe draws;
 
-    place = choose_place(chest, lesion, rng, zone=ChestZone.HEART)
-    planted = plant(pixels, lesion, place, chest=chest)
+    place = choose_place(terrain, lesion, rng, zone=ChestZone.HEART)
+    planted = plant(pixels, lesion, place, terrain=terrain)
 
-plants a lesion of the caller's own size and strength.
+plants a lesion of the caller's own size and strength. `pixels` are (H, W) as the file stores them,
+rows downward: of a `Volume` of a film that is `voxels[0, :, :, 0].T`.
 """
 
 from __future__ import annotations
@@ -20,11 +21,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from medrec.errors import PlantingError
-from medrec.lesions.chest import Chest, find_chest
 from medrec.lesions.greys import display_gain, store, upright
 from medrec.lesions.profile import Profile, profile_of
 from medrec.lesions.recipe import FilmRecipe, draw_lesion, pick
-from medrec.lesions.zones import NO_ZONE, ZONES, ChestZone
+from medrec.lesions.zones import NO_ZONE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     from medrec.domain.box import Box
     from medrec.lesions.lesion import Lesion
+    from medrec.lesions.terrain import Terrain
+    from medrec.lesions.zones import Zone
 
 _TRIES = 12
 _LEAST_RISE = 0.5
@@ -52,7 +54,7 @@ class PlantedLesion:
     """
 
     lesion: Lesion
-    zone: ChestZone
+    zone: Zone
     box: Box
     mask: NDArray[np.bool_]
     diameter_px: float
@@ -83,19 +85,18 @@ def plant_film(
     rng: np.random.Generator,
     *,
     count: int = 1,
-    chest: Chest | None = None,
+    terrain: Terrain,
 ) -> PlantedFilm:
     """Plant `count` lesions that a recipe draws, apart from each other; fewer where none fits.
 
     A lesion that rises by less than half a grey value (behind a white diaphragm) is drawn anew.
 
     Raises:
-        PlantingError: No chest, or no room for a single lesion.
+        PlantingError: No terrain, or no room for a single lesion.
     """
-    chest = find_chest(pixels) if chest is None else chest
     film = PlantedFilm(pixels, ())
     for _ in range(count):
-        film = _plant_drawn(film, recipe, rng, chest)
+        film = _plant_drawn(film, recipe, rng, terrain)
     if count and not film.lesions:
         message = f"no room for a lesion of the recipe {recipe.name} in {_TRIES} tries"
         raise PlantingError(message)
@@ -103,26 +104,26 @@ def plant_film(
 
 
 def _plant_drawn(
-    film: PlantedFilm, recipe: FilmRecipe, rng: np.random.Generator, chest: Chest
+    film: PlantedFilm, recipe: FilmRecipe, rng: np.random.Generator, terrain: Terrain
 ) -> PlantedFilm:
     for _ in range(_TRIES):
         lesion, zone = draw_lesion(recipe, rng), pick(recipe.zones, rng)
         try:
-            place = choose_place(chest, lesion, rng, zone=zone, taken=film.lesions)
+            place = choose_place(terrain, lesion, rng, zone=zone, taken=film.lesions)
         except PlantingError:
             continue
-        planted = plant(film.pixels, lesion, place, chest=chest)
+        planted = plant(film.pixels, lesion, place, terrain=terrain)
         if planted.lesions[0].rise >= _LEAST_RISE:
             return PlantedFilm(planted.pixels, (*film.lesions, *planted.lesions))
     return film
 
 
 def choose_place(
-    chest: Chest,
+    terrain: Terrain,
     lesion: Lesion,
     rng: np.random.Generator,
     *,
-    zone: ChestZone | None = None,
+    zone: Zone | None = None,
     taken: Sequence[PlantedLesion] = (),
 ) -> tuple[float, float]:
     """Draw a place (x, y) in pixels for a lesion's middle; None: any zone, by its area.
@@ -130,14 +131,16 @@ def choose_place(
     Raises:
         PlantingError: The zone has no room for a lesion of that size beside those `taken`.
     """
-    where = chest.zones != NO_ZONE if zone is None else chest.zones == ZONES.index(zone)
-    diameter = lesion.size * chest.width_px
-    where = where & (chest.room_px >= min(_LEAST_ROOM * diameter, float(chest.room_px.max()) / 2))
+    where = terrain.zones != NO_ZONE if zone is None else terrain.zones == _number_of(zone, terrain)
+    diameter = lesion.size * terrain.width_px
+    where = where & (
+        terrain.room_px >= min(_LEAST_ROOM * diameter, float(terrain.room_px.max()) / 2)
+    )
     rows, columns = np.nonzero(where)
     for other in taken:
         x, y = other.box.centre
-        apart = 0.6 * (diameter + other.diameter_px) + chest.cell_px
-        off_x, off_y = columns * chest.cell_px - x, rows * chest.cell_px - y
+        apart = 0.6 * (diameter + other.diameter_px) + terrain.cell_px
+        off_x, off_y = columns * terrain.cell_px - x, rows * terrain.cell_px - y
         free = off_x * off_x + off_y * off_y > apart * apart
         rows, columns = rows[free], columns[free]
     if rows.size == 0:
@@ -145,7 +148,7 @@ def choose_place(
         raise PlantingError(message)
     number = int(rng.integers(rows.size))
     x, y = (columns[number] + rng.random()), (rows[number] + rng.random())
-    return float(x * chest.cell_px), float(y * chest.cell_px)
+    return float(x * terrain.cell_px), float(y * terrain.cell_px)
 
 
 def plant(
@@ -153,7 +156,7 @@ def plant(
     lesion: Lesion,
     place: tuple[float, float],
     *,
-    chest: Chest,
+    terrain: Terrain,
     spacing_mm: float | None = None,
 ) -> PlantedFilm:
     """Plant one lesion with its middle at a place (x, y) of a film (H, W).
@@ -161,18 +164,18 @@ def plant(
     `spacing_mm` is the side of a pixel where it is known to be true.
 
     Raises:
-        PlantingError: The film isn't the chest's, or the place is no lung.
+        PlantingError: The film isn't the terrain's, or lesions don't lie in that place.
     """
-    if pixels.shape != chest.shape:
-        message = f"the chest is of another film: {chest.shape} px, this one has {pixels.shape}"
+    if pixels.shape != terrain.shape:
+        message = f"terrain of another film: {terrain.shape} px, this one has {pixels.shape}"
         raise PlantingError(message)
-    zone = zone_at(chest, place)
-    profile = project(lesion, place, chest=chest)
-    film = upright(pixels[profile.window], chest)
-    rise = profile.rise * display_gain(film, chest) * (lesion.strength * chest.tone.step)
-    planted = store(pixels, chest, profile, rise)
-    found = describe(pixels, planted, profile, chest=chest)
-    diameter = lesion.size * chest.width_px
+    zone = zone_at(terrain, place)
+    profile = project(lesion, place, terrain=terrain)
+    film = upright(pixels[profile.window], terrain)
+    rise = profile.rise * display_gain(film, terrain) * (lesion.strength * terrain.tone.step)
+    planted = store(pixels, terrain, profile, rise)
+    found = describe(pixels, planted, profile, terrain=terrain)
+    diameter = lesion.size * terrain.width_px
     record = PlantedLesion(
         lesion=lesion,
         zone=zone,
@@ -187,8 +190,15 @@ def plant(
     return PlantedFilm(planted, (record,))
 
 
-def project(lesion: Lesion, place: tuple[float, float], *, chest: Chest) -> Profile:
-    """A lesion's rise on the film of a chest, before its strength.
+def _number_of(zone: Zone, terrain: Terrain) -> int:
+    if zone not in terrain.names:
+        message = f"no zone {zone} here: wanted one of {', '.join(terrain.names)}"
+        raise PlantingError(message)
+    return terrain.names.index(zone)
+
+
+def project(lesion: Lesion, place: tuple[float, float], *, terrain: Terrain) -> Profile:
+    """A lesion's rise on the film of a terrain, before its strength.
 
     Raises:
         PlantingError: Nothing of it lies on the film.
@@ -196,9 +206,9 @@ def project(lesion: Lesion, place: tuple[float, float], *, chest: Chest) -> Prof
     profile = profile_of(
         lesion,
         place=place,
-        diameter_px=lesion.size * chest.width_px,
-        edge_px=chest.edge_px,
-        shape=chest.shape,
+        diameter_px=lesion.size * terrain.width_px,
+        edge_px=terrain.edge_px,
+        shape=terrain.shape,
     )
     if not profile.mask.any():
         message = f"nothing of a lesion at ({place[0]:.0f}, {place[1]:.0f}) px lies on the film"
@@ -206,27 +216,27 @@ def project(lesion: Lesion, place: tuple[float, float], *, chest: Chest) -> Prof
     return profile
 
 
-def zone_at(chest: Chest, place: tuple[float, float]) -> ChestZone:
+def zone_at(terrain: Terrain, place: tuple[float, float]) -> Zone:
     """The zone of a place (x, y) in pixels.
 
     Raises:
-        PlantingError: It lies outside the chest.
+        PlantingError: It lies outside the terrain.
     """
-    row, column = int(place[1] // chest.cell_px), int(place[0] // chest.cell_px)
-    height, width = chest.zones.shape
+    row, column = int(place[1] // terrain.cell_px), int(place[0] // terrain.cell_px)
+    height, width = terrain.zones.shape
     inside = 0 <= row < height and 0 <= column < width
-    number = int(chest.zones[row, column]) if inside else NO_ZONE
+    number = int(terrain.zones[row, column]) if inside else NO_ZONE
     if number == NO_ZONE:
-        message = f"({place[0]:.0f}, {place[1]:.0f}) px lies outside the lungs and behind nothing"
+        message = f"({place[0]:.0f}, {place[1]:.0f}) px lies where no lesion may"
         raise PlantingError(message)
-    return ZONES[number]
+    return terrain.names[number]
 
 
 def describe(
-    before: NDArray[Any], after: NDArray[Any], profile: Profile, *, chest: Chest
+    before: NDArray[Any], after: NDArray[Any], profile: Profile, *, terrain: Terrain
 ) -> tuple[float, float]:
     """Mean rise in the mask and contrast to noise of what was done to a film."""
-    was, now = upright(before[profile.window], chest), upright(after[profile.window], chest)
+    was, now = upright(before[profile.window], terrain), upright(after[profile.window], terrain)
     rise = float((now - was)[profile.mask].mean())
     around = was[~profile.mask]
     noise = float(around.std()) if around.size else 0.0

@@ -12,7 +12,7 @@ from medrec.lesions.lesion import Lesion, Shape
 from medrec.lesions.tumors import BrainTumor, Pattern
 
 if TYPE_CHECKING:
-    from medrec.lesions.zones import ChestZone
+    from medrec.lesions.zones import Zone
 
 T = TypeVar("T")
 
@@ -67,17 +67,17 @@ class BrainRecipe:
 
 @dataclass(frozen=True, slots=True)
 class FilmRecipe:
-    """Lesions of frontal chest films.
+    """Lesions of films.
 
-    `size` is in chest widths. `gain` is the rise, in the film's steps from lung to mediastinum,
-    that a chest's width of soft tissue would make in the place of lung: a lesion of size s rises by
-    about gain * s, of size and gain both, and `most_strength` caps it. Shares of shapes and zones
+    `size` is in widths of the chest or breast. `gain` is the rise, in the film's steps from loose
+    to dense tissue, that a width of tumor would make in the place of loose tissue: a lesion of size
+    s rises by about gain * s, and `most_strength` caps it. Shares of shapes and zones
     are relative to their sum.
     """
 
     name: str
     shapes: tuple[tuple[Shape, float], ...]
-    zones: tuple[tuple[ChestZone, float], ...]
+    zones: tuple[tuple[Zone, float], ...]
     size: Span
     gain: Span
     most_strength: float

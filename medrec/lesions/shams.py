@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from medrec.domain.box import Box
     from medrec.domain.geometry import FloatArray
-    from medrec.lesions.chest import Chest
     from medrec.lesions.lesion import Lesion
     from medrec.lesions.profile import Profile
-    from medrec.lesions.zones import ChestZone
+    from medrec.lesions.terrain import Terrain
+    from medrec.lesions.zones import Zone
 
 _GRAIN = 3
 _WIDER = 2.5
@@ -57,7 +57,7 @@ class Sham:
     pixels: NDArray[Any]
     kind: ShamKind
     lesion: Lesion
-    zone: ChestZone
+    zone: Zone
     box: Box
     margin_px: int
     energy: float
@@ -70,27 +70,29 @@ def plant_sham(
     rng: np.random.Generator,
     *,
     kind: ShamKind,
-    chest: Chest,
+    terrain: Terrain,
 ) -> Sham:
     """Do to a film all that planting a lesion does, but plant no lesion.
 
     Raises:
         PlantingError: As `films.plant`; or no other place of the zone is free for its tissue.
     """
-    zone = zone_at(chest, place)
-    profile = project(lesion, place, chest=chest)
+    zone = zone_at(terrain, place)
+    profile = project(lesion, place, terrain=terrain)
     match kind:
         case ShamKind.BUMP:
-            body = _in_greys(pixels, lesion, profile, chest)
-            profile = project(_wider(lesion), place, chest=chest)
-            relief = _relief(profile.rise.shape, _WIDER * lesion.size * chest.width_px, rng)
-            rise = _balanced(relief, _in_greys(pixels, lesion, profile, chest), body)
+            body = _in_greys(pixels, lesion, profile, terrain)
+            profile = project(_wider(lesion), place, terrain=terrain)
+            relief = _relief(profile.rise.shape, _WIDER * lesion.size * terrain.width_px, rng)
+            rise = _balanced(relief, _in_greys(pixels, lesion, profile, terrain), body)
         case ShamKind.TISSUE:
-            donor = _donor(lesion, profile, zone, rng, chest)
-            rise = _tissue(pixels, profile, donor, _TEXTURE * lesion.size * chest.width_px, chest)
+            donor = _donor(lesion, profile, zone, rng, terrain)
+            rise = _tissue(
+                pixels, profile, donor, _TEXTURE * lesion.size * terrain.width_px, terrain
+            )
         case _:
             assert_never(kind)
-    planted = store(pixels, chest, profile, rise)
+    planted = store(pixels, terrain, profile, rise)
     change = planted[profile.window].astype(np.float64) - pixels[profile.window]
     energy = float((change**2).sum())
     return Sham(planted, kind, lesion, zone, profile.box, profile.margin_px, energy)
@@ -100,10 +102,12 @@ def _wider(lesion: Lesion) -> Lesion:
     return replace(lesion, size=min(_WIDER * lesion.size, 0.5))
 
 
-def _in_greys(pixels: NDArray[Any], lesion: Lesion, profile: Profile, chest: Chest) -> FloatArray:
+def _in_greys(
+    pixels: NDArray[Any], lesion: Lesion, profile: Profile, terrain: Terrain
+) -> FloatArray:
     """The rise that the lesion would make, in grey values."""
-    gain = display_gain(upright(pixels[profile.window], chest), chest)
-    greys: FloatArray = profile.rise * gain * (lesion.strength * chest.tone.step)
+    gain = display_gain(upright(pixels[profile.window], terrain), terrain)
+    greys: FloatArray = profile.rise * gain * (lesion.strength * terrain.tone.step)
     return greys
 
 
@@ -127,16 +131,16 @@ def _balanced(relief: FloatArray, around: FloatArray, body: FloatArray) -> Float
 
 
 def _donor(
-    lesion: Lesion, profile: Profile, zone: ChestZone, rng: np.random.Generator, chest: Chest
+    lesion: Lesion, profile: Profile, zone: Zone, rng: np.random.Generator, terrain: Terrain
 ) -> tuple[slice, slice]:
     """A window of the same size elsewhere in the zone, all of it on the film."""
     height, width = profile.rise.shape
     x, y = profile.box.centre
-    apart = lesion.size * chest.width_px / 2
+    apart = lesion.size * terrain.width_px / 2
     for _ in range(_TRIES):
-        there_x, there_y = choose_place(chest, lesion, rng, zone=zone)
+        there_x, there_y = choose_place(terrain, lesion, rng, zone=zone)
         top, left = int(there_y) - height // 2, int(there_x) - width // 2
-        fits = 0 <= top <= chest.shape[0] - height and 0 <= left <= chest.shape[1] - width
+        fits = 0 <= top <= terrain.shape[0] - height and 0 <= left <= terrain.shape[1] - width
         if fits and (there_x - x) ** 2 + (there_y - y) ** 2 > apart**2:
             return slice(top, top + height), slice(left, left + width)
     message = f"no second place in the zone {zone} has tissue for a sham of {apart * 2:.0f} px"
@@ -144,14 +148,18 @@ def _donor(
 
 
 def _tissue(
-    pixels: NDArray[Any], profile: Profile, donor: tuple[slice, slice], scale: float, chest: Chest
+    pixels: NDArray[Any],
+    profile: Profile,
+    donor: tuple[slice, slice],
+    scale: float,
+    terrain: Terrain,
 ) -> FloatArray:
     """Exchange fine structure; two textures that know nothing of each other keep their variance.
 
     Shares w and 1 - w of it are added as square roots, for variances add where values don't.
     """
-    here = upright(pixels[profile.window], chest)
-    there = upright(pixels[donor], chest)
+    here = upright(pixels[profile.window], terrain)
+    there = upright(pixels[donor], terrain)
     fine = here - ndimage.gaussian_filter(here, scale, mode="nearest")
     other = there - ndimage.gaussian_filter(there, scale, mode="nearest")
     weight = np.clip(profile.rise, 0, 1)

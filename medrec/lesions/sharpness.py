@@ -10,7 +10,7 @@ from scipy import ndimage
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_ROWS = 128
+_ROWS = 64
 _BLUR = 1.5
 _STRONGEST = 0.98
 _LEAST, _MOST = 0.5, 4.0

@@ -1,4 +1,4 @@
-"""The parts of a chest by which lesions are placed and results are told."""
+"""The parts of a chest or a breast by which lesions are placed and results are told."""
 
 from __future__ import annotations
 
@@ -29,6 +29,15 @@ class ChestZone(StrEnum):
     """Lung behind the dome of the diaphragm."""
 
 
+class BreastZone(StrEnum):
+    """What a lesion of the breast lies in front of or behind."""
+
+    FATTY = "fatty"
+    DENSE = "dense"
+    """Gland, which hides lesions."""
+
+
+Zone = ChestZone | BreastZone
 ZONES = tuple(ChestZone)
 NO_ZONE = 255
 """In a map of zones: not where a lesion may lie."""

@@ -54,7 +54,7 @@ def test_a_recipe_for_brains_is_none_for_films(tmp_path):
     path = written(tmp_path, BRAIN)
 
     assert read_recipe(path).patterns == (("ring", 1.0),)
-    with pytest.raises(ConfigError, match="wanted a recipe for chest films"):
+    with pytest.raises(ConfigError, match="wanted a recipe for films"):
         read_film_recipe(path)
 
 
@@ -69,7 +69,8 @@ def test_a_recipe_for_brains_is_none_for_films(tmp_path):
         ("low: 2", "low: 0", "gain.low"),
         ("name: mine", "name: My Recipe", "name"),
         ("kind: lesions", "kind: lesions\nseed: 3", "seed: unknown key"),
-        ("chest_film:", "mammogram:", "mammogram: unknown key"),
+        ("chest_film:", "mammogram:", "mammogram.zones.heart"),
+        ("chest_film:", "ct:", "ct: unknown key"),
     ],
 )
 def test_a_recipe_that_means_nothing_is_refused_with_its_key(tmp_path, old, new, problem):
@@ -94,7 +95,7 @@ def test_a_recipe_of_tumors_that_means_nothing_is_refused(tmp_path, old, new, pr
     "text", [GOOD + BRAIN.partition("mine\n")[2], GOOD.partition("chest_film")[0]]
 )
 def test_a_recipe_is_for_one_kind_of_scan(tmp_path, text):
-    with pytest.raises(ConfigError, match="one of chest_film and brain_mri"):
+    with pytest.raises(ConfigError, match="one of chest_film, mammogram and brain_mri"):
         read_recipe(written(tmp_path, text))
 
 

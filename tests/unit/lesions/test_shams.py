@@ -31,7 +31,7 @@ def chest(film):
 
 
 def a_sham(film, chest, kind, *, seed=1, lesion=LESION):
-    return plant_sham(film, lesion, PLACE, lesion_generator(seed), kind=kind, chest=chest)
+    return plant_sham(film, lesion, PLACE, lesion_generator(seed), kind=kind, terrain=chest)
 
 
 def change_by(film, sham):
@@ -51,7 +51,7 @@ def test_pixels_beyond_the_margin_of_a_sham_are_unchanged(film, chest, kind):
 
 
 def test_a_bump_has_no_mean_and_the_lesions_energy(film, chest):
-    lesion = plant(film, LESION, PLACE, chest=chest)
+    lesion = plant(film, LESION, PLACE, terrain=chest)
     energy = ((lesion.pixels.astype(float) - film) ** 2).sum()
     sham = a_sham(film, chest, ShamKind.BUMP)
 
@@ -60,7 +60,7 @@ def test_a_bump_has_no_mean_and_the_lesions_energy(film, chest):
 
 
 def test_tissue_hardly_moves_the_brightness_of_a_place(film, chest):
-    lesion = plant(film, LESION, PLACE, chest=chest)
+    lesion = plant(film, LESION, PLACE, terrain=chest)
     mask = lesion.lesions[0].full_mask(film.shape)
     sham = a_sham(film, chest, ShamKind.TISSUE)
 
