@@ -1,8 +1,8 @@
 """Where the chest lies on a frontal film, and whether bone is bright: lungs fitted to a small copy.
 
-Lungs of some 600 widths and heights at every place are held against the film, and against the film
-with bright and dark exchanged. The products are sums of whole numbers below 2**24, which float32
-holds without loss: the same film gives the same chest on every machine.
+Lungs of some 60 widths and heights at every second place are held against the film, and against
+the film with bright and dark exchanged. The products are sums of whole numbers below 2**24, which
+float32 holds without loss: the same film gives the same chest on every machine.
 """
 
 from __future__ import annotations
@@ -188,6 +188,8 @@ def _windows(
     windows = []
     for right in range(-5, 6):
         for down in range(-7, 7):
+            if (right + down) % 2:
+                continue  # as on a chessboard: the film itself tells the rest
             x, y = 0.5 + right / _SIDE, 0.5 + down / _SIDE
             if abs(x - 0.5) + half_width < 0.58 and abs(y - 0.5) + half_height < 0.60:  # noqa: PLR2004
                 top, left = _SIDE // 2 - down, _SIDE // 2 - right

@@ -103,6 +103,17 @@ def test_a_film_with_a_black_strip_beside_it_keeps_its_chest(film):
     assert not (found.zones[:, round(512 / found.cell_px) :] != NO_ZONE).any()
 
 
+def test_no_lesion_may_lie_where_a_collimator_left_no_film(film):
+    cut = film.copy()
+    cut[:130] = 0
+
+    found = find_chest(cut)
+
+    assert lung_mask()[:120].any()
+    assert not found.allowed[: 120 // 4].any()
+    assert found.allowed[140 // 4 :].any()
+
+
 def test_no_lesion_may_lie_in_the_air_beside_the_body(film, chest):
     air = film[:: film.shape[0] // 128, :: film.shape[1] // 128] < 30
 

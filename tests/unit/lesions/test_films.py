@@ -32,8 +32,8 @@ GOLDEN_FORMS = [
     ("round", "lower", 1525996578),
     ("round", "hilum", 303035586),
 ]
-GOLDEN_OUTLINE = "adb98041458fa9cb"
-GOLDEN_PIXELS = "e126209fa2510ee4"
+GOLDEN_OUTLINE = "cbb75280f87f0b91"
+GOLDEN_PIXELS = "b0d733b4cc409bda"
 
 
 @pytest.fixture(scope="module")
