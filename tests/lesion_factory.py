@@ -90,15 +90,23 @@ def _write(path: Path, rows: list[Any]) -> None:
         csv.writer(stream).writerows(rows)
 
 
-def write_lesion_volumes(root: Path, count: int, *, seed: int = 0) -> Path:
-    """Write one NIfTI volume a patient, every third one without a ball; return the manifest."""
+def write_lesion_volumes(root: Path, count: int, *, seed: int = 0, vary: bool = False) -> Path:
+    """Write one NIfTI volume a patient, every third one without a ball; return the manifest.
+
+    `vary` gives every other scan twice as many slices, half as thick, and more air around it.
+    """
     root.mkdir(parents=True, exist_ok=True)
     rows, boxes = [], []
     for number in range(count):
         rng = np.random.default_rng([seed, number, 3])
         name, has_lesion = f"v{number}.nii", number % 3 != 2
         voxels, box = _lesion_volume(rng, has_lesion=has_lesion)
-        nib.Nifti1Image(voxels, np.diag([1.0, 1.0, 2.0, 1.0])).to_filename(root / name)
+        thickness = 2.0
+        if vary and number % 2:
+            thickness = 1.0
+            voxels = np.pad(voxels.repeat(2, axis=2), ((4, 4), (0, 0), (0, 0)))
+            box = (box[0] + 4, box[1], box[2] + 4, box[3], 2 * box[4], 2 * box[5])
+        nib.Nifti1Image(voxels, np.diag([1.0, 1.0, thickness, 1.0])).to_filename(root / name)
         row = {"path": name, "patient": f"P{number}", "boxes": "boxes.csv"}
         rows.append({**row, "lesion": int(has_lesion)})
         if has_lesion:

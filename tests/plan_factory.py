@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from medrec.data.fingerprint import (
-    Fingerprint,
-    LabelCounts,
-    Machine,
-    Pixels,
-    Scans,
-    Spread,
-    Truth,
-)
+from medrec.data.fingerprint import Fingerprint, LabelCounts, Machine, Scans, Truth
+from medrec.data.pixel_facts import Pixels
+from medrec.data.spread import Spread
 
 
 def same(value: float) -> Spread:

@@ -10,6 +10,7 @@ from medrec.config.base import Schema
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Side = Annotated[int, Field(ge=16, le=1024)]
+Millimetres = Annotated[float, Field(gt=0, le=50)]
 
 
 class Percentiles(Schema):
@@ -41,6 +42,10 @@ class PreprocessConfig(Schema):
     volume_size: tuple[Side, Side, Side] | None = None
     """Depth (feet to head), height (front to back) and width (right to left) of the box that a
     volume is resized into for a 3D network, its aspect kept, borders padded. None: slices."""
+    spacing_mm: tuple[Millimetres, Millimetres, Millimetres] | None = None
+    """Depth, height and width of a voxel in the patient: each volume keeps its size in mm and has
+    the shape that follows, padded to the window of a 3D detector, which it needs. In place of
+    `volume_size`. A scan without a known spacing is refused. None: volumes are resized."""
     background: Literal["black"] | None = None
     """`black`: on a film, all beside the largest connected piece of foreground becomes black: side
     markers, view labels, stickers. None: it stays."""

@@ -229,21 +229,35 @@ class TrainConfig(Schema):
     @model_validator(mode="after")
     def _keep_the_heart_left(self) -> TrainConfig:
         """A mirrored chest film shows a heart on the right, which is a finding and not a change."""
-        if self.augment.flip_left_right and any(
-            part.strip().upper() in _NOT_FLIPPED for part in self.scope.body_part
-        ):
+        mirrored = list(_mirrored(self))
+        if mirrored and any(part.strip().upper() in _NOT_FLIPPED for part in self.scope.body_part):
             message = (
-                "augment.flip_left_right must be 0 for scope.body_part CHEST: a mirrored chest "
+                f"{', '.join(mirrored)} for scope.body_part CHEST: a mirrored chest "
                 "has its heart on the wrong side, as no patient of an ordinary archive does"
             )
             raise ValueError(message)
         return self
 
 
+def _mirrored(config: TrainConfig) -> Iterator[str]:
+    """What makes a network learn from mirror images, or look at them."""
+    if config.augment.flip_left_right:
+        yield "augment.flip_left_right must be 0"
+    if isinstance(config.model, ModelConfig) and config.model.mirror_average:
+        yield "model.mirror_average must be false"
+    if (
+        isinstance(config.model, DetectorConfig | VolumeDetectorConfig)
+        and config.model.boxes.mirror
+    ):
+        yield "model.boxes.mirror must be false"
+
+
 def _misfits(config: TrainConfig) -> Iterator[str]:
     is_3d = isinstance(config.model, VolumeConfig | VolumeDetectorConfig)
     size = config.preprocess.volume_size
-    if is_3d and size is None:
+    if config.preprocess.spacing_mm is not None:
+        yield from _spacing_misfits(config)
+    elif is_3d and size is None:
         yield f"preprocess.volume_size: a {config.model.kind} needs it, such as [32, 96, 96]"
     if not is_3d and size is not None:
         yield "preprocess.volume_size: only 3D networks take whole volumes; leave it out"
@@ -254,6 +268,23 @@ def _misfits(config: TrainConfig) -> Iterator[str]:
         yield from _exam_misfits(config)
     if is_detector(config.model):
         yield from _detector_misfits(config)
+
+
+def _spacing_misfits(config: TrainConfig) -> Iterator[str]:
+    """Volumes at one spacing differ in shape, which windows alone can take."""
+    if not isinstance(config.model, VolumeDetectorConfig):
+        yield (
+            f"preprocess.spacing_mm: a {config.model.kind} needs inputs of one shape, and volumes "
+            "of one spacing differ in it; leave it out"
+        )
+    elif config.model.window_size is None:
+        yield (
+            "preprocess.spacing_mm: volumes of one spacing differ in shape, and are learned "
+            "through a window: add model.window_size, at least twice the largest lesion, or leave "
+            "spacing_mm out and name preprocess.volume_size"
+        )
+    if config.preprocess.volume_size is not None:
+        yield "preprocess.volume_size: spacing_mm decides the shape; leave one of both out"
 
 
 def _exam_misfits(config: TrainConfig) -> Iterator[str]:

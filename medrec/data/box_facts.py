@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medrec.domain.box import overlap
-from medrec.domain.reference import Split
+from medrec.domain.reference import TYPE, Split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 SMALL, MIDDLE, LARGE = 10, 50, 95
 """Percentiles of the sides: nine in ten boxes are larger than the smallest that must be seen."""
-TYPE = "type"
 _CROWDED_IOU = 0.3
 _KEPT = 2000
 _FEWEST_OF_A_TYPE = 20
@@ -75,6 +74,8 @@ class BoxFacts:
     """The column that does, where it is one."""
     sides: tuple[tuple[float, ...], ...] = field(default=(), repr=False)
     """Sides along x, y and, of solid boxes, z: shares of the picture's longer side, z in slices."""
+    deepest_share: float | None = None
+    """Share of their own volume's slices that the deepest solid boxes hold; None of flat ones."""
 
     @property
     def positive_share(self) -> float:
@@ -168,6 +169,7 @@ def box_facts(
         separated_by=_say_separating(separating),
         separating_column=None if separating == _FOLDER else separating,
         sides=tuple(tuple(row) for row in sides[chosen].tolist()),
+        deepest_share=_deepest(found),
     )  # fmt: skip
 
 
@@ -176,6 +178,11 @@ def _shares(box: Box, size: ImageSize) -> list[float]:
     longer = max(size.columns, size.rows)
     x, y, *z = box.sides
     return [x / longer, y / longer, *(z or [0.0])]
+
+
+def _deepest(found: Sequence[tuple[KnownRow, Box]]) -> float | None:
+    shares = [box.sides[2] / row.size.slices for row, box in found if not box.is_flat]
+    return float(np.percentile(shares, LARGE)) if shares else None
 
 
 def _crowded(known: Sequence[KnownRow]) -> int:

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, assert_never
 
 from medrec.config.data import ManifestData, MasksData, TableData
+from medrec.data import pieces
 from medrec.data.cache import PictureCache
 from medrec.data.importers import import_masks
 from medrec.data.importers_table import ColumnMapping, import_table
@@ -156,14 +157,17 @@ def build_cache(
         )
         raise ConfigError(str(folder), [problem])
     recipe = recipe_of(prepare)
-    if isinstance(prepare, VolumePreprocessor):
-        shape: tuple[int, ...] = (1, *prepare.size)
+    spacing_mm = prepare.spacing_mm if isinstance(prepare, VolumePreprocessor) else None
+    if spacing_mm is not None:
+        shape: tuple[int, ...] = pieces.SHAPE
+    elif isinstance(prepare, VolumePreprocessor):
+        shape = (1, *prepare.size)
     else:
         shape = (1, prepare.size_px, prepare.size_px)
     pack_format = PackFormat(recipe, shape, dtype)
     words = rules.model_dump_json(exclude_none=True) if rules else ""
     pack = PicturePack(folder, pack_format)
-    return PictureCache(pack, words, say or (lambda _: None), workers)
+    return PictureCache(pack, words, say or (lambda _: None), workers, spacing_mm)
 
 
 def recipe_of(prepare: Any) -> dict[str, Any]:  # noqa: ANN401 (any dataclass that prepares)

@@ -7,12 +7,14 @@ import json
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import prod
 from typing import TYPE_CHECKING
 
 import torch
 
 from medrec.data.pack import PackEntry
 from medrec.data.pictures import Pictures
+from medrec.data.pieces import count_pieces
 from medrec.data.preparing import prepare_all
 from medrec.data.quality import is_there
 from medrec.domain.counting import counted
@@ -33,7 +35,8 @@ _KEPT_FREE_BYTES = 256 << 20
 _GIGABYTE = 1e9
 _WAY_OUT = (
     "make room, name a folder on a larger disk (--set cache.folder=FOLDER), store a byte a pixel "
-    "(--set cache.dtype=uint8), or take smaller pictures (preprocess.size_px or volume_size)"
+    "(--set cache.dtype=uint8), or take smaller pictures (preprocess.size_px, volume_size or "
+    "spacing_mm)"
 )
 
 
@@ -56,12 +59,15 @@ class PictureCache:
             pictures depend on it.
         say: Told of the size before pictures are written, and of waiting.
         workers: Processes that prepare files, 0 for this one alone; the pack is the same.
+        spacing_mm: Of volumes that are kept in pieces, as each has the shape that follows; else
+            None.
     """
 
     pack: PicturePack
     rules: str = ""
     say: Callable[[str], None] = field(default=lambda _: None)
     workers: int = 0
+    spacing_mm: tuple[float, float, float] | None = None
 
     def fill(
         self,
@@ -117,6 +123,9 @@ class PictureCache:
         if self.pack.format.holds_boxes:
             return 1
         try:
+            if self.spacing_mm is not None:
+                stored = count_voxels(path)
+                return count_pieces(path, stored=stored, spacing_mm=self.spacing_mm)
             return count_slices(path)
         except OSError:
             return 0
@@ -266,6 +275,21 @@ def count_slices(path: Path) -> int:
     except ScanError:
         return 0
     return header.slice_count or header.shape[2]
+
+
+def count_voxels(path: Path) -> int:
+    """Voxels of a file by its header; of a folder, of slices like its first one.
+
+    0 where the header can't be read.
+    """
+    first = next(discover(path), None) if path.is_dir() else FoundFile(path, path.name)
+    try:
+        header = read_header(first) if first else None
+    except ScanError:
+        return 0
+    if header is None:
+        return 0
+    return prod(header.shape) * (count_slices(path) if path.is_dir() else 1)
 
 
 def _checked(path: Path) -> Path:

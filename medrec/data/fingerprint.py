@@ -2,46 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from medrec.preprocess.films import has_bright_air, largest_body
-from medrec.preprocess.foreground import bounding_box, foreground_of
+from medrec.data.spread import Spread, spread_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from medrec.data.box_facts import BoxFacts
+    from medrec.data.pixel_facts import Pixels
     from medrec.data.splits import Mode
     from medrec.domain.reference import Reference
     from medrec.domain.series import ImageHeader
-    from medrec.domain.volume import Float32Array, Volume
 
-FOREGROUND_FRACTION = 0.1
-_SEPARATE_SHARE = 0.0005
 _STRATA = (2, 6)
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """The 5th, 50th and 95th percentile of something."""
-
-    low: float
-    median: float
-    high: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Spread | None:
-        """None without values."""
-        if not len(values):
-            return None
-        low, median, high = np.percentile(np.asarray(values, dtype=np.float64), (5, 50, 95))
-        return cls(round(float(low), 4), round(float(median), 4), round(float(high), 4))
-
-    def __str__(self) -> str:
-        return f"{self.median:g} ({self.low:g} to {self.high:g})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,45 +78,6 @@ class Scans:
     body_parts: tuple[str, ...]
     sequences: tuple[str, ...]
     views: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PixelFacts:
-    """What one decoded scan shows; shares in [0, 1]."""
-
-    box_long_px: float
-    """The longer side of the foreground's box."""
-    box_share: float
-    """Share of the picture that the box covers."""
-    foreground_share: float
-    is_inverted: bool
-    separate_share: float
-    """Share of the picture that is foreground apart from its largest piece: markers, labels."""
-    saturated_share: float
-    """Share of the foreground at the highest value."""
-    percentiles: tuple[float, float, float]
-    """The 0.5th, 50th and 99.5th."""
-    depth_share: float | None = None
-    """Depth of the stack over the longer side of the body, in mm; None of a film."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pixels:
-    """What a seeded sample of decoded scans shows."""
-
-    sampled: int
-    box_long_px: Spread
-    box_share: Spread
-    foreground_share: Spread
-    inverted_share: float
-    separate_share: float
-    """Share of films on which something stands apart from the body."""
-    saturated_share: Spread
-    lowest: Spread
-    middle: Spread
-    highest: Spread
-    depth_share: Spread | None = None
-    """Depth of a stack over the longer side of the body, in mm; None of films."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,9 +217,9 @@ def scans_of(scans: Sequence[Sequence[ImageHeader]]) -> Scans:
     return Scans(
         count=len(scans),
         kind="volume" if float(np.median(depths)) > 1 else "film",
-        columns_px=_spread([columns for columns, _ in planes]),
-        rows_px=_spread([rows for _, rows in planes]),
-        slices=_spread(depths),
+        columns_px=spread_of([columns for columns, _ in planes]),
+        rows_px=spread_of([rows for _, rows in planes]),
+        slices=spread_of(depths),
         spacing_mm=Spread.of([one.x_mm for one in stated]),
         spacing_is_true=len(stated) == len(firsts) and all(one.is_of_patient for one in stated),
         modalities=_words(header.modality for header in firsts),
@@ -302,69 +240,3 @@ def _plane(header: ImageHeader) -> tuple[int, int]:
 
 def _words(values: object) -> tuple[str, ...]:
     return tuple(sorted({str(value) for value in values if value is not None}))  # type: ignore[attr-defined]
-
-
-def _spread(values: Sequence[float]) -> Spread:
-    found = Spread.of(values)
-    if found is None:
-        message = "nothing was measured"
-        raise ValueError(message)
-    return found
-
-
-def look_at(volume: Volume) -> PixelFacts | None:
-    """Measure one decoded scan (its middle slice, where it has several); None if it is blank."""
-    picture = volume.slice_px(volume.slice_count // 2)
-    mask = foreground_of(picture, fraction=FOREGROUND_FRACTION)
-    if mask is None or not mask.any():
-        return None
-    facts = _facts(picture, mask, is_film=volume.slice_count == 1)
-    if volume.slice_count == 1:
-        return facts
-    return replace(facts, depth_share=_depth(volume) / facts.box_long_px)
-
-
-def _depth(volume: Volume) -> float:
-    """Depth of the stack, in pixels of a slice."""
-    if volume.geometry is None:
-        return float(volume.slice_count)
-    spacing = list(volume.geometry.spacing_mm)
-    thickness = spacing.pop(volume.slice_axis)
-    return volume.slice_count * thickness / min(spacing)
-
-
-def _facts(picture: Float32Array, mask: np.ndarray, *, is_film: bool) -> PixelFacts:
-    (left, right), (top, bottom) = bounding_box(mask[np.newaxis])
-    low, middle, high = (float(value) for value in np.percentile(picture, (0.5, 50, 99.5)))
-    inside = picture[mask]
-    apart = float((mask & ~largest_body(mask)).mean()) if is_film else 0.0
-    return PixelFacts(
-        box_long_px=float(max(right - left, bottom - top)),
-        box_share=(right - left) * (bottom - top) / picture.size,
-        foreground_share=float(mask.mean()),
-        is_inverted=is_film and has_bright_air(picture),
-        separate_share=apart,
-        saturated_share=float((inside == inside.max()).mean()),
-        percentiles=(low, middle, high),
-    )
-
-
-def pixels_of(facts: Sequence[PixelFacts]) -> Pixels:
-    """Sum up what a sample of scans shows.
-
-    Raises:
-        ValueError: No scans.
-    """
-    return Pixels(
-        sampled=len(facts),
-        box_long_px=_spread([one.box_long_px for one in facts]),
-        box_share=_spread([one.box_share for one in facts]),
-        foreground_share=_spread([one.foreground_share for one in facts]),
-        inverted_share=sum(one.is_inverted for one in facts) / len(facts),
-        separate_share=sum(one.separate_share > _SEPARATE_SHARE for one in facts) / len(facts),
-        saturated_share=_spread([one.saturated_share for one in facts]),
-        lowest=_spread([one.percentiles[0] for one in facts]),
-        middle=_spread([one.percentiles[1] for one in facts]),
-        highest=_spread([one.percentiles[2] for one in facts]),
-        depth_share=Spread.of([one.depth_share for one in facts if one.depth_share is not None]),
-    )

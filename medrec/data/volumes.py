@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from medrec.data.cache import fill_memory
 from medrec.data.dataset import to_targets
 from medrec.data.leakage import digest_of
+from medrec.data.pieces import are_pieces, from_pieces, to_pieces
 from medrec.data.preparing import Prepared
 from medrec.errors import ManifestError
 from medrec.io.loading import load_file
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from medrec.data.cache import PictureCache
+    from medrec.data.pack import PackEntry
     from medrec.data.pictures import Pictures
     from medrec.domain.finding import Label
     from medrec.domain.reference import Reference
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
     Prepare = Callable[[Volume], ModelInput | VolumeInput]
 
+_PLACE = 4 * 4 + 1
+"""Numbers of a place; what follows them is a shape."""
 _FLAT = "holds one slice; a classifier of volumes needs stacks"
 
 
@@ -43,17 +47,22 @@ class Stacks:
 
     `spans` says which of `pictures` make each volume. `are_boxes`: a volume is one picture, a box
     of voxels (1, D, H, W); else it is a stack (N, 1, size, size). They come as `Pictures` do.
+    `shapes` are those of boxes (D, H, W) that differ: each is kept as a run of pieces, see
+    `to_pieces`.
     """
 
     pictures: Pictures
     spans: tuple[range, ...]
     are_boxes: bool
+    shapes: tuple[tuple[int, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.spans)
 
     def __getitem__(self, row: int) -> torch.Tensor:
         span = self.spans[row]
+        if self.shapes:
+            return from_pieces(self.pictures[slice(span.start, span.stop)], self.shapes[row])
         return self.pictures[span.start if self.are_boxes else slice(span.start, span.stop)]
 
     def __iter__(self) -> Iterator[torch.Tensor]:
@@ -61,7 +70,11 @@ class Stacks:
 
     def subset(self, rows: Sequence[int]) -> Stacks:
         """The same pictures, fewer volumes: no pixels are copied."""
-        return replace(self, spans=tuple(self.spans[row] for row in rows))
+        return replace(
+            self,
+            spans=tuple(self.spans[row] for row in rows),
+            shapes=tuple(self.shapes[row] for row in rows) if self.shapes else (),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,10 +82,11 @@ class VolumeDataset(Dataset[tuple[torch.Tensor, ...]]):
     """Prepared volumes with what is known of them; the interface is that of SliceDataset.
 
     `items` are float16, or float32 where the cache holds bytes: stacks (N, 1, size, size) whose N
-    differ, or boxes (1, D, H, W) of one size. `targets` is (V, K) float32, 1, 0 or NaN where
-    unknown. `references` says what each volume is. `slices` is how many evenly spaced slices of a
-    stack come, None for all. `places` says of each volume how its indices map to the source's, row
-    after row, and which axis the source was cut along; None from a cache that doesn't hold it.
+    differ, or boxes (1, D, H, W) of one size or of one spacing. `targets` is (V, K) float32, 1, 0
+    or NaN where unknown. `references` says what each volume is. `slices` is how many evenly spaced
+    slices of a stack come, None for all. `places` says of each volume how its indices map to the
+    source's, row after row, and which axis the source was cut along; None from a cache that doesn't
+    hold it.
     """
 
     items: Stacks
@@ -106,6 +120,11 @@ class VolumeDataset(Dataset[tuple[torch.Tensor, ...]]):
     def evenly(self, slices: int | None) -> Self:
         """The same with so many evenly spaced slices of each stack, so that batches can be made."""
         return replace(self, slices=slices)
+
+    @property
+    def differ_in_shape(self) -> bool:
+        """Whether no batch can be made of whole boxes."""
+        return bool(self.items.shapes)
 
     def known_rows(self) -> list[int]:
         """Rows of which at least one label is known: the others teach nothing."""
@@ -165,11 +184,12 @@ def prepare_volumes(
             pictures=filled.pictures([n for one in entries for n in range(one.first, one.end)]),
             spans=tuple(_spans([len(one.slices) for one in entries])),
             are_boxes=isinstance(prepare, VolumePreprocessor),
+            shapes=_shapes(entries) if are_pieces(prepare) else (),
         ),
         targets=to_targets((row.labels for row in kept), labels),
         references=tuple(kept),
         labels=tuple(labels),
-        places=tuple(one.to_source for one in entries),
+        places=tuple(one.to_source and one.to_source[:_PLACE] for one in entries),
     )
 
 
@@ -184,7 +204,16 @@ def _load(root: Path, prepare: Prepare, rules: Rules | None, path: str) -> Prepa
     if isinstance(result, ModelInput):
         return Prepared(result.images, result.slices, volume.slice_count)
     place = (*result.to_source.ravel().tolist(), float(volume.slice_axis))
+    if are_pieces(prepare):
+        pieces = to_pieces(result.voxels)
+        shape = tuple(map(float, result.voxels.shape[1:]))
+        return Prepared(pieces, tuple(range(len(pieces))), volume.slice_count, (*place, *shape))
     return Prepared(result.voxels[None], (0,), volume.slice_count, place)
+
+
+def _shapes(entries: Iterable[PackEntry]) -> tuple[tuple[int, ...], ...]:
+    """Those of boxes that were kept in pieces, told behind their places."""
+    return tuple(tuple(map(int, (one.to_source or ())[_PLACE:])) for one in entries)
 
 
 def _spans(lengths: Iterable[int]) -> Iterator[range]:

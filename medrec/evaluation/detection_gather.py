@@ -14,8 +14,9 @@ from medrec.evaluation.detection_images import (
     DetectionImages,
     LeftOut,
     are_volumes,
+    known_rows,
 )
-from medrec.evaluation.stacks import Stacks
+from medrec.evaluation.stacks import Stacks, names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -58,6 +59,8 @@ class _Place:
     is_film: bool = False
     source: str = ""
     key_stack: int = 0
+    series: str = ""
+    """The path of a series, where a case has several and regions are told by their file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,16 +73,46 @@ class _Case:
     found: DetectionImages
 
     def gather(self) -> None:
-        known = [row for row in self.case.rows if (row.path, row.slice) in self.truth]
+        known = known_rows(self.case, self.truth)
         if not known:
             return
         is_several = self.case.prediction.series is not None and not self.case.prediction.images
-        if is_several or any(self._stack_of(region) is None for region in self._regions):
+        if is_several:
+            self._by_series(known)
+        elif self._is_mixed or any(self._stack_of(region) is None for region in self._regions):
             self._leave_out(LeftOut.NO_SERIES)
         elif any(row not in self.case.exam_rows for row in known):
             self._by_image_rows()
         else:
             self._by_exam_rows(known)
+
+    def _by_series(self, rows: Sequence[Reference]) -> None:
+        """Of several volumes each is an image with the boxes of the row that names its folder.
+
+        Predictions tell no series in which nothing was found: a row's lesions are missed there,
+        be it that the series wasn't judged. A row that may speak of several is left out.
+        """
+        known = {region.source for region in self.case.prediction.regions}
+        known |= {self.case.prediction.series or ""} - {""}
+        named = {row.path: {one for one in known if names(row.path, one)} for row in rows}
+        apart = len(rows) == len(named) and not any(row.slice is not None for row in rows)
+        for row in rows:
+            others = [found for path, found in named.items() if path != row.path]
+            is_lone = named[row.path] != known or bool(others)
+            is_own = is_lone and not any(found & named[row.path] for found in others)
+            if not (apart and is_own and self.found.is_solid and any(named.values())):
+                self._leave_out(LeftOut.NO_SERIES)
+                continue
+            source = min(named[row.path], default="")
+            self._add_known(_Place([row], 0, None, source=source, series=row.path))
+
+    @property
+    def _is_mixed(self) -> bool:
+        """Whether several series were scored and their images, if any, can't be told apart.
+
+        Boxes of one would then lie on slices of another.
+        """
+        return self.case.prediction.series is not None and self.stacks.count == 1
 
     @property
     def _regions(self) -> list[Region | RawRegion]:
@@ -178,7 +211,9 @@ class _Case:
         """The stack's regions: flat ones of a slice by its number, and the cuts of solid ones."""
         found = []
         for region in self._regions if place.stack is not None else ():
-            if self._stack_of(region) != place.stack:
+            if place.series and not names(place.series, region.source):
+                continue
+            if not place.series and self._stack_of(region) != place.stack:
                 continue
             box: Box | None = region.box_px
             if place.number is not None and not place.is_film and region.box_px.is_flat:

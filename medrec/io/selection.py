@@ -194,7 +194,8 @@ def only_series(cases: Iterable[Case], rules: Rules | None) -> Series:
         return found[0]
     detail = f"the folder holds {len(found)} series, where one is wanted"
     if rules is None:
-        hint = ": name rules that choose one" if found else ""
+        way = ": name rules that choose one, or give each series a folder and a row of its own"
+        hint = way if found else ""
     elif found:
         detail = f"the rules take {len(found)} series of the folder, where one is wanted"
         hint = ": set most_series to 1"

@@ -108,10 +108,16 @@ def _scope(manifest: PackageManifest) -> str:
 
 
 def _network(manifest: PackageManifest) -> str:
-    box = manifest.preprocess.volume_size
-    size = " x ".join(map(str, box)) + " voxels" if box else f"{manifest.preprocess.size_px} px"
+    size = _size(manifest)
     one = f"{manifest.model.backbone}, {size}"
     return f"mean logit of {manifest.members} networks: {one}" if manifest.members else one
+
+
+def _size(manifest: PackageManifest) -> str:
+    box, spacing = manifest.preprocess.volume_size, manifest.preprocess.spacing_mm
+    if spacing is not None:
+        return f"voxels of {' x '.join(f'{mm:g}' for mm in spacing)} mm"
+    return f"{' x '.join(map(str, box))} voxels" if box else f"{manifest.preprocess.size_px} px"
 
 
 def _film_rows(contract: InputContract) -> list[tuple[str, str]]:

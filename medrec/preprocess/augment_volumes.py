@@ -60,7 +60,8 @@ class BagAugmenter:
 class VolumeAugmenter:
     """Change a volume at random; fields as in `medrec.config.preprocess.AugmentConfig`.
 
-    `size` is that of the volumes (D, H, W): shifts are fractions of its sides.
+    `size` is that of the volumes (D, H, W), the least one where they differ: shifts are fractions
+    of its sides.
     """
 
     size: tuple[int, int, int]

@@ -76,17 +76,21 @@ def check_augment(config: AugmentConfig) -> None:
         raise ConfigError(where, ["TorchIO makes this: pip install 'medrec[torchio]'"])
 
 
-def build_volume_preprocessor(config: PreprocessConfig) -> VolumePreprocessor:
-    """Make the chain of 3D networks.
+def build_volume_preprocessor(
+    config: PreprocessConfig, window: tuple[int, int, int] | None = None
+) -> VolumePreprocessor:
+    """Make the chain of 3D networks; volumes at a fixed spacing are padded to the window.
 
     Raises:
-        ConfigError: The config names no `volume_size`.
+        ConfigError: The config names neither `volume_size`, nor `spacing_mm` and there is a window.
     """
-    if config.volume_size is None:
+    size = config.volume_size if config.spacing_mm is None else window
+    if size is None:
         where = "preprocess"
-        raise ConfigError(where, ["volume_size: a 3D network needs it"])
+        raise ConfigError(where, ["volume_size: a 3D network needs it, or spacing_mm and a window"])
     return VolumePreprocessor(
-        size=config.volume_size,
+        size=size,
+        spacing_mm=config.spacing_mm,
         crop=config.crop,
         lower=config.intensity.lower,
         upper=config.intensity.upper,
@@ -104,13 +108,19 @@ def build_any_preprocessor(
     Raises:
         ConfigError: A 3D network without `volume_size`.
     """
-    is_3d = isinstance(model, VolumeConfig | VolumeDetectorConfig)
+    if isinstance(model, VolumeDetectorConfig):
+        return build_volume_preprocessor(config, model.window_size)
+    is_3d = isinstance(model, VolumeConfig)
     return build_volume_preprocessor(config) if is_3d else build_preprocessor(config)
 
 
-def _build_volume_augmenter(config: AugmentConfig, preprocess: PreprocessConfig) -> VolumeAugmenter:
+def _build_volume_augmenter(
+    config: AugmentConfig,
+    preprocess: PreprocessConfig,
+    window: tuple[int, int, int] | None = None,
+) -> VolumeAugmenter:
     return VolumeAugmenter(
-        size=build_volume_preprocessor(preprocess).size,
+        size=build_volume_preprocessor(preprocess, window).size,
         **config.model_dump(include={f.name for f in fields(VolumeAugmenter)}),
     )
 
@@ -143,7 +153,8 @@ def build_any_augmenter(
         case VolumeConfig():
             return _build_volume_augmenter(config, preprocess)
         case VolumeDetectorConfig():
-            return _with_boxes(_build_volume_augmenter(config, preprocess), model, label_of)
+            solid = _build_volume_augmenter(config, preprocess, model.window_size)
+            return _with_boxes(solid, model, label_of)
         case _:
             assert_never(model)
 

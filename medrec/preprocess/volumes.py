@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 
 _LABELS = (("L", "R"), ("P", "A"), ("I", "S"))
 _ROUND = 6
+_UNKNOWN_SPACING = (
+    "the size of its voxels in mm is unknown (no affine, or no position), and the model takes "
+    "volumes at a fixed spacing (preprocess.spacing_mm): give a file that says where it lies"
+)
+_MOST_VOXELS = 1 << 28
+"""A gigabyte in float32."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,13 +49,16 @@ class VolumePreprocessor:
     """Turn, scale, crop, resize and pad a volume; fields as in `Preprocessor`.
 
     Args:
-        size: Depth, height and width of the box: one side is filled, the others are padded.
+        size: Depth, height and width of the box: one side is filled, the others are padded. With
+            `spacing_mm`, the least that each side has.
         crop: `foreground` crops to the box of the body first.
         lower: Percentile of the foreground that becomes 0.
         upper: Percentile of the foreground that becomes 1.
         clip: Cut values off at 0 and 1.
         foreground_fraction: See `medrec.preprocess.foreground.foreground_of`.
         crop_margin: Widens the box of the body, as a fraction of its longest side.
+        spacing_mm: Depth, height and width of a voxel in the patient, whatever shape follows; None
+            resizes to `size`.
     """
 
     size: tuple[int, int, int]
@@ -58,13 +68,17 @@ class VolumePreprocessor:
     clip: bool = True
     foreground_fraction: float = 0.1
     crop_margin: float = 0.0
+    spacing_mm: tuple[float, float, float] | None = None
 
     def __call__(self, volume: Volume) -> VolumeInput:
         """Prepare a volume.
 
         Raises:
-            RefusedScanError: It holds values that are no numbers, or nothing but air.
+            RefusedScanError: It holds values that are no numbers, or nothing but air; its spacing
+                is unknown, or gives more voxels than a computer takes, where `spacing_mm` is set.
         """
+        if self.spacing_mm is not None and volume.geometry is None:
+            raise RefusedScanError(ReasonCode.BAD_GEOMETRY, _UNKNOWN_SPACING)
         if not np.isfinite(volume.voxels).all():
             raise RefusedScanError(ReasonCode.NON_FINITE, "the image holds NaN or infinite values")
         turned, to_stored, spacing = _turn(volume)
@@ -103,10 +117,31 @@ class VolumePreprocessor:
     def _resize(self, box: Any, spacing: NDArray[np.float64]) -> Any:  # noqa: ANN401 (MetaTensor)
         """Fit the box, in mm where known, into `size`: the tightest side fills it."""
         sides = np.array(box.shape[1:]) * spacing
-        scale = float((np.array(self.size) / sides).min())
-        fitted = np.clip(np.rint(sides * scale).astype(int), 1, self.size)
-        shape = tuple(int(side) for side in fitted)
+        if self.spacing_mm is not None:
+            shape = _shape_at(sides, self.spacing_mm)
+        else:
+            scale = float((np.array(self.size) / sides).min())
+            fitted = np.clip(np.rint(sides * scale).astype(int), 1, self.size)
+            shape = tuple(int(side) for side in fitted)
         return Resize(shape, mode="trilinear", anti_aliasing=True)(box)
+
+
+def _shape_at(
+    sides_mm: NDArray[np.float64], spacing_mm: tuple[float, float, float]
+) -> tuple[int, ...]:
+    """Voxels along each side.
+
+    Raises:
+        RefusedScanError: They are too many.
+    """
+    shape = tuple(max(1, round(float(n))) for n in sides_mm / np.array(spacing_mm))
+    if prod(shape) > _MOST_VOXELS:
+        detail = (
+            f"{' x '.join(map(str, shape))} voxels of {' x '.join(f'{mm:g}' for mm in spacing_mm)} "
+            "mm are too many: the scan is too long, or preprocess.spacing_mm too fine"
+        )
+        raise RefusedScanError(ReasonCode.TOO_LARGE, detail)
+    return shape
 
 
 def _turn(volume: Volume) -> tuple[Float32Array, NDArray[np.float64], NDArray[np.float64]]:

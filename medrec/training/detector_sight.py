@@ -6,7 +6,7 @@ All follow from the smallest box that must be seen, from time and from memory.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import ceil
+from math import ceil, prod
 from typing import TYPE_CHECKING, Literal
 
 from medrec.training.choice import Choice
@@ -30,9 +30,11 @@ CENTRE_BELOW_PX = 4 * 4
 """Half of the boxes are smaller: then centre points, as anchors of four cells would be larger."""
 SLICE_PX, FILM_PX, BREAST_PX = 320, 512, 768
 SIZES = (*SIZES_PX, 1280, 1536, 2048)
-VOLUME_SIZES = (32, 48, 64, 96, 128, 160, 192)
-WINDOWS = (256, 384, 512, 768)
-_WINDOW_OVER_LESION = 4
+VOLUME_SIZES = (32, 48, 64, 96, 128, 160, 192, 256, 320)
+WINDOWS, WINDOWS_3D = (256, 384, 512, 768), (64, 96, 128, 160)
+WINDOW_OVER_LESION = {"detector_2d": 4, "detector_3d": 2}
+"""Neighbours share half. Four times: whichever window answers for a lesion sees it whole. Twice:
+one of those that answer does, which is as much as memory allows in volumes."""
 _WORTH_A_WINDOW = 1.5
 _CROP_MARGIN = 1.04
 MOST_EPOCHS = 40
@@ -90,6 +92,8 @@ class Sight:
     largest_px: float
     window_px: int | None = None
     head: Head = "retina"
+    deepest_voxels: float | None = None
+    """Depth of the largest lesions in a volume; None in pictures."""
 
     @property
     def cells(self) -> float:
@@ -131,7 +135,42 @@ def sight_at(
     )
     is_flat = kind_of_detector(fingerprint) == "detector_2d"
     is_small = is_flat and stride == STRIDES[-1] and seen.middle_px < CENTRE_BELOW_PX
+    if not is_flat:
+        deepest = (facts.deepest_share or 0.0) * depth_of(fingerprint, size_px=size_px)
+        return replace(seen, deepest_voxels=deepest)
     return replace(seen, head="centre") if is_small else seen
+
+
+def window_of(fingerprint: Fingerprint, sight: Sight) -> tuple[int, int, int] | None:
+    """Depth, height and width of a window in volumes; None where they are seen whole."""
+    if sight.window_px is None:
+        return None
+    depth = min(sight.window_px, depth_of(fingerprint, size_px=sight.size_px))
+    return depth, sight.window_px, sight.window_px
+
+
+def spacing_of(fingerprint: Fingerprint, sight: Sight, *, crop: str) -> float | None:
+    """Side of a voxel in mm at which bodies of the usual size span `size_px`; None: resized.
+
+    For windows alone, in volumes whose voxels differ in size: there lesions keep theirs.
+    """
+    pixels = fingerprint.pixels
+    if sight.window_px is None or pixels.body_mm is None or not _has_spacing(fingerprint):
+        return None
+    a_px = pixels.body_mm.median / pixels.box_long_px.median
+    return round(a_px * native_px(fingerprint, crop=crop) / sight.size_px, 3)
+
+
+def _has_spacing(fingerprint: Fingerprint) -> bool:
+    """Whether volumes are to be prepared at a fixed spacing."""
+    is_3d = kind_of_detector(fingerprint) == "detector_3d"
+    return is_3d and fingerprint.pixels.body_mm is not None and fingerprint.pixels.voxels_differ
+
+
+def _growth(fingerprint: Fingerprint) -> float:
+    """How much larger than usual lesions may be in voxels where large bodies stay large."""
+    body = fingerprint.pixels.body_mm
+    return body.high / body.median if body and _has_spacing(fingerprint) else 1.0
 
 
 def pictures_an_epoch(fingerprint: Fingerprint) -> int:
@@ -144,11 +183,16 @@ def pictures_per_second(fingerprint: Fingerprint, sight: Sight) -> float:
     machine, speeds = fingerprint.machine, _speeds(fingerprint)
     if kind_of_detector(fingerprint) == "detector_3d" and speeds.volumes is not None:
         depth, height, width = machine.measured_box
-        voxels = depth_of(fingerprint, size_px=sight.size_px) * sight.size_px**2
-        return speeds.volumes * depth * height * width / voxels
+        return speeds.volumes * depth * height * width / _voxels_learned(fingerprint, sight)
     known = {("retina", 8): speeds.retina_8, ("retina", 4): speeds.retina_4}
     speed = known.get((sight.head, sight.stride), speeds.centre_4)
     return speed * (machine.measured_px / sight.learned_px) ** 2
+
+
+def _voxels_learned(fingerprint: Fingerprint, sight: Sight) -> int:
+    """Of a window, or of the whole volume."""
+    whole = depth_of(fingerprint, size_px=sight.size_px), sight.size_px, sight.size_px
+    return prod(window_of(fingerprint, sight) or whole)
 
 
 def seconds_an_epoch(fingerprint: Fingerprint, sight: Sight) -> float:
@@ -157,9 +201,15 @@ def seconds_an_epoch(fingerprint: Fingerprint, sight: Sight) -> float:
     seconds = OVERHEAD * shown / pictures_per_second(fingerprint, sight)
     if sight.window_px is None:
         return seconds
-    step = sight.window_px * (1 - _WINDOWS_OVERLAP)
-    windows = (1 + -(-(sight.size_px - sight.window_px) // step)) ** 2
+    windows = _windows(sight.size_px, sight.window_px) ** 2
+    if kind_of_detector(fingerprint) == "detector_3d":
+        windows *= _windows(depth_of(fingerprint, size_px=sight.size_px), sight.window_px)
     return seconds * (1 + _WATCHED * windows)
+
+
+def _windows(side: int, window: int) -> float:
+    """Windows along a side, of which neighbours share half."""
+    return 1 + -(-max(0, side - window) // (window * (1 - _WINDOWS_OVERLAP)))
 
 
 def fewest_epochs(fingerprint: Fingerprint) -> int:
@@ -171,10 +221,9 @@ def fewest_epochs(fingerprint: Fingerprint) -> int:
 
 def gb_a_picture(fingerprint: Fingerprint, sight: Sight) -> float:
     """Memory of one picture or volume in a step of training, roughly."""
-    area = (sight.learned_px / 192) ** 2
     if kind_of_detector(fingerprint) == "detector_3d":
-        return _GB_OF_A_SLICE_IN_3D * area * depth_of(fingerprint, size_px=sight.size_px)
-    return _GB_AT_192[sight.stride] * area
+        return _GB_OF_A_SLICE_IN_3D * _voxels_learned(fingerprint, sight) / 192**2
+    return _GB_AT_192[sight.stride] * (sight.learned_px / 192) ** 2
 
 
 def choose_sight(fingerprint: Fingerprint, *, crop: str, anatomy: Anatomy) -> Sight:
@@ -193,7 +242,8 @@ def choose_sight(fingerprint: Fingerprint, *, crop: str, anatomy: Anatomy) -> Si
             if (one.stride, one.window_px is None) == (first.stride, first.window_px is None)
         ]
         return max(alike, key=lambda one: one.size_px)
-    whole = [one for one in fitting if one.window_px is None] or fitting
+    is_3d = kind_of_detector(fingerprint) == "detector_3d"
+    whole = [one for one in fitting if is_3d or one.window_px is None] or fitting
     if whole:
         return max(whole, key=lambda one: (one.cells, -one.stride))
     return min(options, key=lambda one: (one.learned_px, -one.stride))
@@ -208,11 +258,9 @@ def _options(fingerprint: Fingerprint, *, crop: str, anatomy: Anatomy) -> list[S
         for stride in strides
         for size in _sizes(fingerprint, stride, crop=crop, anatomy=anatomy)
     ]
-    if is_3d:
-        return whole
     parts = []
     for one in whole:
-        window = _window_of(one)
+        window = _window_of(fingerprint, one)
         if window is not None:
             parts.append(replace(one, window_px=window))
     return whole + parts
@@ -238,10 +286,13 @@ def usual_px(fingerprint: Fingerprint, anatomy: Anatomy) -> int:
     return BREAST_PX if anatomy == "breast" else FILM_PX
 
 
-def _window_of(sight: Sight) -> int | None:
+def _window_of(fingerprint: Fingerprint, sight: Sight) -> int | None:
     """The smallest window that shows the largest lesions whole, if it is worth its trouble."""
-    wanted = max(WINDOWS[0], _WINDOW_OVER_LESION * sight.largest_px)
-    window = next((one for one in WINDOWS if one >= wanted), None)
+    kind = kind_of_detector(fingerprint)
+    windows = WINDOWS_3D if kind == "detector_3d" else WINDOWS
+    largest = max(sight.largest_px, sight.deepest_voxels or 0.0) * _growth(fingerprint)
+    wanted = max(windows[0], WINDOW_OVER_LESION[kind] * largest)
+    window = next((one for one in windows if one >= wanted), None)
     is_worth_it = window is not None and sight.size_px >= _WORTH_A_WINDOW * window
     return window if is_worth_it else None
 

@@ -10,6 +10,7 @@ from medrec.training.detector_sight import (
     choose_sight,
     choose_size,
     kind_of_detector,
+    spacing_of,
 )
 from medrec.training.plan import SEED, below
 from medrec.training.plan_card import choose_card
@@ -94,7 +95,11 @@ def _preprocess(
 ) -> dict[str, Choice]:
     size = choose_size(fingerprint, sight, anatomy=asked.anatomy)
     is_3d = kind_of_detector(fingerprint) == "detector_3d"
-    seen = {"volume_size": choose_box(fingerprint, size=size)} if is_3d else {"size_px": size}
+    spacing_mm = spacing_of(fingerprint, sight, crop=str(crop.value))
+    if spacing_mm is not None:
+        seen = {"spacing_mm": choose_spacing(fingerprint, spacing_mm, size=size)}
+    else:
+        seen = {"volume_size": choose_box(fingerprint, size=size)} if is_3d else {"size_px": size}
     return {
         **seen,
         "crop": crop,
@@ -103,6 +108,17 @@ def _preprocess(
         "polarity": choose_polarity(fingerprint, asked.anatomy),
         "background": choose_background(fingerprint, asked.anatomy),
     }
+
+
+def choose_spacing(fingerprint: Fingerprint, spacing_mm: float, *, size: Choice) -> Choice:
+    """One size of voxels for all scans."""
+    pixels = fingerprint.pixels
+    reason = (
+        f"depth, height, width: scans have voxels of {pixels.plane_mm} mm in the plane and "
+        f"{pixels.thickness_mm} mm between slices; at one spacing a lesion keeps its size in every "
+        f"scan. A body of {pixels.body_mm} mm then spans {size.value} voxels: {size.reason}"
+    )
+    return Choice([spacing_mm] * 3, reason)
 
 
 def _augment(fingerprint: Fingerprint, asked: Asked, *, has_torchio: bool) -> dict[str, Choice]:

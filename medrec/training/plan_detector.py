@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil, log2
+from math import ceil, log2, prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,9 +13,12 @@ from medrec.training.detector_sight import (
     CELLS,
     CENTRE_BELOW_PX,
     PATIENTS_FOR_3D,
+    WINDOW_OVER_LESION,
     boxes_of,
+    gb_a_picture,
     kind_of_detector,
     native_px,
+    window_of,
 )
 from medrec.training.plan_network import (
     ARCHITECTURE_3D,
@@ -68,9 +71,8 @@ def choose_detector(
         network = {
             "architecture": Choice(ARCHITECTURE_3D, "the smallest 3D network: volumes are few"),
             "weights": Choice({"kind": "none"}, "random: no 3D weights are shipped"),
-            "window_size": Choice(None, "whole: a window is for lesions too small in the whole"),
         }
-        return {**first, **network, **shared, **rest}
+        return {**first, **network, **shared, **choose_window_3d(fingerprint, sight), **rest}
     network = {
         "backbone": choose_backbone(),
         "weights": choose_weights(is_installed=has_weights),
@@ -233,6 +235,33 @@ def choose_window(sight: Sight) -> dict[str, Choice]:
             f"and the window slides over the whole when screening; {shared}",
         ),
         "window_overlap": Choice(0.5, "what neighbours share is twice the largest lesion or more"),
+        "lesion_share": Choice(0.5, "half of the parts are cut around a lesion, else few hold one"),
+    }
+
+
+def choose_window_3d(fingerprint: Fingerprint, sight: Sight) -> dict[str, Choice]:
+    """Parts of volumes, where a lesion that fills two cells asks for more than memory holds."""
+    window, deepest = window_of(fingerprint, sight), sight.deepest_voxels or 0.0
+    lesions = (
+        f"the smallest lesion spans {sight.smallest_px:.0f} voxels, the largest "
+        f"{sight.largest_px:.0f} in the plane and {deepest:.0f} in depth"
+    )
+    if window is None:
+        reason = f"null: whole volumes fit time and memory; {lesions}"
+        return {"window_size": Choice(None, reason)}
+    whole = prod((depth_of(fingerprint, size_px=sight.size_px), sight.size_px, sight.size_px))
+    gb = gb_a_picture(fingerprint, sight)
+    return {
+        "window_size": Choice(
+            list(window),
+            f"depth, height, width: whole volumes are too large for time or memory; {lesions}. The "
+            f"window is at least {WINDOW_OVER_LESION['detector_3d']} times the largest, or as deep "
+            f"as the volume. It holds {prod(window) / whole:.0%} of the voxels, about {gb:.2g} GB "
+            f"each in training of {fingerprint.machine.memory_gb:g} GB",
+        ),
+        "window_overlap": Choice(
+            0.5, "neighbours share half, so that one of them sees the largest lesion whole"
+        ),
         "lesion_share": Choice(0.5, "half of the parts are cut around a lesion, else few hold one"),
     }
 

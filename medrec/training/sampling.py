@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from medrec.data.volumes import VolumeDataset
 from medrec.training.balance import row_weights
 from medrec.training.ranks import Ranks, find_ranks
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from medrec.data.dataset import SliceDataset
-    from medrec.data.volumes import VolumeDataset
     from medrec.training.settings import FitSettings
 
 Batch = tuple[torch.Tensor, ...]
@@ -135,8 +135,9 @@ def training_loader(
 
 
 def watching_loader(slices: SliceDataset | VolumeDataset, *, batch_size: int) -> DataLoader[Batch]:
-    """Feed all rows in order, unchanged."""
-    return DataLoader(slices, batch_size=batch_size, shuffle=False)
+    """Feed all rows in order, unchanged; one by one where they differ in shape."""
+    are_alike = not (isinstance(slices, VolumeDataset) and slices.differ_in_shape)
+    return DataLoader(slices, batch_size=batch_size if are_alike else 1, shuffle=False)
 
 
 def augment_batch(batch: Batch, change: AugmentBatch | None) -> Batch:

@@ -281,6 +281,14 @@ def to_rows(fingerprint: Fingerprint) -> list[list[str]]:
         ["columns x rows, px", f"{scans.columns_px} x {scans.rows_px}"],
         ["slices", str(scans.slices)],
         ["spacing, mm", f"{scans.spacing_mm} ({true})" if scans.spacing_mm else "unknown"],
+        [
+            "voxels looked at, mm",
+            (
+                f"{pixels.plane_mm} in the plane, {pixels.thickness_mm} thick"
+                if pixels.plane_mm
+                else "unknown, or none"
+            ),
+        ],
         ["pixels looked at", f"{pixels.sampled} scans, none of the test"],
         ["body's box, share", str(pixels.box_share)],
         ["body's box, px", str(pixels.box_long_px)],

@@ -14,20 +14,11 @@ import numpy as np
 from medrec.config.model import ModelConfig, NoWeights, VolumeConfig
 from medrec.data.box_facts import BoxFacts, box_facts
 from medrec.data.boxes import Boxes, boxes_of_rows
-from medrec.data.fingerprint import (
-    Fingerprint,
-    Machine,
-    PixelFacts,
-    Scans,
-    Spread,
-    Truth,
-    look_at,
-    pixels_of,
-    scans_of,
-    truth_of,
-)
+from medrec.data.fingerprint import Fingerprint, Machine, Scans, Truth, scans_of, truth_of
 from medrec.data.lesions import sides_in_mask
+from medrec.data.pixel_facts import PixelFacts, look_at, pixels_of
 from medrec.data.splits import SplitPlan
+from medrec.data.spread import Spread
 from medrec.domain.box import ImageSize
 from medrec.domain.ids import PatientKey
 from medrec.domain.reference import Reference, Split

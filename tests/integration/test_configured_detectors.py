@@ -99,6 +99,24 @@ def test_solid_boxes_of_many_patients_train_a_3d_detector(tmp_path, monkeypatch)
     assert "detector_3d" == package.manifest.model.kind
 
 
+def test_windows_in_volumes_are_trained_as_they_are_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(detector_sight, "PATIENTS_FOR_3D", PATIENTS)
+    monkeypatch.setattr(detector_sight, "SLICES_FOR_3D", 10)
+    monkeypatch.setattr(detector_sight, "WINDOWS_3D", (24,))
+    monkeypatch.setattr(detector_sight, "_WORTH_A_WINDOW", 1.2)
+    monkeypatch.setattr(detector_sight, "_fits", lambda _, one: one.window_px is not None)
+    manifest = write_lesion_volumes(tmp_path / "scans", PATIENTS, vary=True)
+
+    config, package = train(manifest, tmp_path, *HEAD)
+
+    assert isinstance(config.model, VolumeDetectorConfig)
+    assert config.preprocess.spacing_mm is not None  # slices of 1 and of 2 mm
+    assert config.preprocess.spacing_mm == package.manifest.preprocess.spacing_mm
+    assert 24 == config.model.window_size[1]
+    assert (0.5, 0.5) == (config.model.window_overlap, config.model.lesion_share)
+    assert config.model.window_size == package.manifest.model.window_size
+
+
 def write_masked_heads(root: Path, *, row: str) -> Path:
     """A row for each slice, or for each volume, of heads of which every other one has a tumor."""
     root.mkdir()

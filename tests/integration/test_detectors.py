@@ -123,16 +123,22 @@ def test_the_report_is_drawn_again_from_what_was_saved(screened):
     assert before == (screened / "cases" / case / "report.html").read_text()
 
 
-@pytest.fixture(scope="module", params=[None, [16, 24, 24]], ids=["whole", "windows"])
+@pytest.fixture(
+    scope="module",
+    params=[(None, None), ([16, 24, 24], None), ([16, 24, 24], [2.0, 1.0, 1.0])],
+    ids=["whole", "windows", "spacing"],
+)
 def volumes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("volumes")
-    manifest = write_lesion_volumes(folder / "scans", 30)
-    model = {"kind": "detector_3d", "classes": None, "window_size": request.param}
+    window, spacing = request.param
+    manifest = write_lesion_volumes(folder / "scans", 30, vary=spacing is not None)
+    model = {"kind": "detector_3d", "classes": None, "window_size": window}
+    sizes = {"spacing_mm": spacing} if spacing else {"volume_size": [20, 40, 40]}
     config = a_detector_config(manifest, model=model)
     del config["model"]["backbone"]
     config |= {
         "scope": {"modality": ["MR"], "body_part": ["BRAIN"], "dimensionality": "volume"},
-        "preprocess": {"volume_size": [20, 40, 40], "crop": "none"},
+        "preprocess": {**sizes, "crop": "none"},
         "fit": config["fit"] | {"epochs": 25},
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(config))

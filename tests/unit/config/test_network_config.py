@@ -41,6 +41,30 @@ def test_a_model_without_a_kind_is_one_of_slices_and_films():
             },
             "multiple of 32",
         ),
+        (
+            {
+                "model": {"kind": "classifier_3d"},
+                "preprocess": {"spacing_mm": [2, 1, 1]},
+                "scope": VOLUME,
+            },
+            "one shape",
+        ),
+        (
+            {
+                "model": {"kind": "detector_3d"},
+                "preprocess": {"spacing_mm": [2, 1, 1]},
+                "scope": VOLUME,
+            },
+            "add model.window_size",
+        ),
+        (
+            {
+                "model": {"kind": "detector_3d", "window_size": [16, 32, 32]},
+                "preprocess": {"spacing_mm": [2, 1, 1], "volume_size": [32, 64, 64]},
+                "scope": VOLUME,
+            },
+            "leave one of both out",
+        ),
     ],
 )
 def test_what_does_not_fit_a_network_of_volumes_is_named(changes, named):

@@ -67,6 +67,13 @@ def test_unknown_rows_empty_ones_and_ignored_boxes_are_told_apart():
     assert 1 == found.most_a_picture
 
 
+def test_the_deepest_box_is_a_share_of_its_own_volume_and_flat_ones_have_none():
+    deep = sum_up((a_row(1), (boxed(0, 0, 20, 20, 3, 7),)), size=STACK)  # 4 of 10 slices
+
+    assert 0.4 == pytest.approx(deep.deepest_share)
+    assert sum_up((a_row(1), (boxed(0, 0, 20, 20),))).deepest_share is None
+
+
 def test_a_volume_is_as_many_pictures_as_slices_for_a_network_that_looks_at_these():
     pair = (a_row(1), (boxed(0, 0, 20, 20, 3, 7),))
 

@@ -7,6 +7,7 @@ import torch
 
 from medrec.config.cache import CacheConfig
 from medrec.data import cache as cache_module
+from medrec.data import pieces
 from medrec.data import volumes as module
 from medrec.data.build import build_cache
 from medrec.data.dataset import prepare_slices
@@ -16,10 +17,14 @@ from medrec.domain.reference import Reference
 from medrec.errors import ManifestError, OutputError
 from medrec.preprocess.pipeline import Preprocessor
 from medrec.preprocess.volumes import VolumePreprocessor
+from medrec.training.sampling import watching_loader
 
 STACKS = Preprocessor(size_px=32)
 BOXES = VolumePreprocessor(size=(8, 32, 32))
-KINDS = pytest.mark.parametrize("prepare", [STACKS, BOXES], ids=["stacks", "boxes"])
+SPACED = VolumePreprocessor(size=(8, 16, 16), crop="none", spacing_mm=(4.0, 0.5, 0.25))
+KINDS = pytest.mark.parametrize(
+    "prepare", [STACKS, BOXES, SPACED], ids=["stacks", "boxes", "spaced"]
+)
 SLICES = {"a.nii": 6, "b.nii": 9}
 
 
@@ -81,6 +86,26 @@ def test_a_stack_has_a_picture_a_slice_and_a_box_one_shape(archive):
     assert [(1, 8, 32, 32)] * 2 == [tuple(item.shape) for item in boxes.items]
 
 
+def test_boxes_of_one_spacing_have_the_shapes_that_follow_and_places_without_them(archive):
+    found = volumes_of(archive, SPACED)
+
+    # 6 and 9 slices of 4 mm, padded to 8; 20 mm in 0.5 and in 0.25 mm.
+    assert [(1, 8, 40, 80), (1, 9, 40, 80)] == [tuple(item.shape) for item in found.items]
+    assert found.differ_in_shape
+    assert [17, 17] == [len(place) for place in found.places]
+    load = SPACED(module.load_file(archive / "b.nii"))
+    assert torch.equal(load.voxels.half(), found.items[1])
+    assert load.to_source.ravel().tolist() == list(found.places[1][:16])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "uint8"])
+def test_watched_volumes_that_differ_in_shape_come_one_by_one(archive, dtype):
+    found = volumes_of(archive, SPACED, config=CacheConfig(dtype=dtype))
+
+    shapes = [tuple(batch[0].shape) for batch in watching_loader(found, batch_size=4)]
+    assert [(1, 1, 8, 40, 80), (1, 1, 9, 40, 80)] == shapes
+
+
 @KINDS
 def test_a_subset_keeps_its_order_and_maps_the_same_file(archive, prepare):
     everything = volumes_of(archive, prepare)
@@ -102,7 +127,12 @@ def test_networks_of_slices_find_what_a_network_of_pictures_prepared(archive, lo
 
 
 @pytest.mark.parametrize(
-    ("prepare", "items"), [(STACKS, sum(SLICES.values()) * 32 * 32), (BOXES, 2 * 8 * 32 * 32)]
+    ("prepare", "items"),
+    [
+        (STACKS, sum(SLICES.values()) * 32 * 32),
+        (BOXES, 2 * 8 * 32 * 32),
+        (SPACED, 2 * pieces.VOXELS),  # 19200 and 28800 voxels: a piece each
+    ],
 )
 def test_the_size_that_is_said_counts_slices_or_boxes(archive, prepare, items, monkeypatch):
     monkeypatch.setattr(cache_module, "_GIGABYTE", 1)

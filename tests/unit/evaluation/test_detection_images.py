@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from box_cases import LESION, NEAR, SETTINGS, a_film, a_truth, measured
 from factories import TUMOR, a_prediction, a_reference, a_region
 
@@ -149,7 +150,7 @@ def test_boxes_of_a_study_that_name_no_film_are_left_out():
     result, _, notes = measured([study], rows, {("s", None): (a_truth(),)})
 
     assert result is None
-    assert any("let the manifest's `path` name the film" in note for note in notes)
+    assert any("a row whose `path` names that folder (or the film)" in note for note in notes)
 
 
 def test_a_study_in_which_nothing_is_has_nothing_on_any_film():
@@ -182,6 +183,28 @@ def test_a_joined_box_reaches_all_its_slices_where_a_case_has_two_series():
     )  # fmt: skip
 
 
+def test_negative_slices_beside_an_exam_with_boxes_leave_its_volume_whole():
+    exam = a_reference(path="a", patient="p", labels={TUMOR: True}, boxes="boxes.csv")
+    slices = [a_reference(path="a", patient="p", slice=n, labels={TUMOR: n == 4}) for n in (3, 4)]
+    truth = {("a", None): (a_truth(SOLID),), ("a", 3): ()}
+
+    result, _, _ = measured([a_film("a", (SOLID, 4), images=(3, 4))], [exam, *slices], truth)
+
+    assert (1, 1, True) == (result.images, result.lesions, result.is_solid)
+
+
+def test_series_that_can_t_be_told_apart_are_in_no_figure():
+    # The first slices of b are blank: its images go on where those of a end.
+    sources = [*((f"s/a/{n}.dcm", n) for n in range(4)), *((f"s/b/{n}.dcm", n) for n in (5, 6))]
+    mixed = replace(a_study(*sources, regions=[joined("b")]), series="s/a/0.dcm")
+    rows = [a_reference(path="s/a", patient="p", labels={})]
+
+    result, _, notes = measured([mixed], rows, {("s/a", None): (a_truth(SOLID),)})
+
+    assert result is None
+    assert any("several series" in note for note in notes)
+
+
 def test_a_whole_row_is_that_of_the_series_it_names():
     rows = [a_reference(path="s/b", case="c-study", labels={})]
 
@@ -190,6 +213,60 @@ def test_a_whole_row_is_that_of_the_series_it_names():
     )
 
     assert (1, 1, 1) == (result.images, result.lesions, result.boxes)
+
+
+def of_volumes(*regions, counts="s/a/0.dcm"):
+    """What a 3D detector says of a study of series s/a and s/b: there are no images of slices."""
+    study = two_series(*regions)
+    return replace(study, images=(), series=counts)
+
+
+def series_rows(*paths):
+    return [a_reference(path=path, case="c-study", labels={}) for path in paths]
+
+
+def test_each_series_of_a_study_is_a_volume_with_the_boxes_of_the_row_that_names_it():
+    truth = {("s/a", None): (a_truth(SOLID),), ("s/b", None): ()}
+    study = of_volumes(joined("a"), joined("b"))
+
+    result, _, notes = measured([study], series_rows("s/a", "s/b"), truth)
+
+    assert (2, 1, 1, 2, True) == (
+        result.images, result.empty_images, result.lesions, result.boxes, result.is_solid
+    )  # fmt: skip
+    assert 1.0 == result.froc.sensitivity[-1].value
+    assert 1.0 == result.froc_empty.sensitivity[-1].value
+    assert not [note for note in notes if "no figure" in note]
+
+
+def test_a_series_in_which_nothing_was_found_has_missed_its_lesion():
+    truth = {("s/a", None): (a_truth(SOLID),), ("s/b", None): (a_truth(SOLID),)}
+
+    result, _, _ = measured([of_volumes(joined("a"))], series_rows("s/a", "s/b"), truth)
+
+    assert (2, 2, 1) == (result.images, result.lesions, result.boxes)
+    assert 0.5 == result.froc.sensitivity[-1].value
+
+
+def test_one_series_with_a_row_is_judged_alone_where_another_has_none():
+    study = of_volumes(joined("a"), joined("b"))
+
+    result, _, _ = measured([study], series_rows("s/b"), {("s/b", None): (a_truth(SOLID),)})
+
+    assert (1, 1, 1) == (result.images, result.lesions, result.boxes)
+
+
+@pytest.mark.parametrize("paths", [("s",), ("s", "s/b"), ("elsewhere/a", "elsewhere/b")])
+def test_rows_that_may_speak_of_several_series_are_left_out_with_the_way_out(paths):
+    truth = {(path, None): (a_truth(SOLID),) for path in paths}
+    study = of_volumes(joined("a"), joined("b"))
+    whole = replace(a_film("t", SOLID), images=())
+    rows = [*series_rows(*paths), a_reference(path="t", labels={})]
+
+    result, _, notes = measured([study, whole], rows, {**truth, ("t", None): (a_truth(SOLID),)})
+
+    assert (1, 1) == (result.images, result.lesions)
+    assert any("`case` is the study's case_id" in note for note in notes)
 
 
 def test_images_are_paired_by_their_own_row_whatever_the_rest_of_their_case():

@@ -138,6 +138,40 @@ def test_nothing_is_found_where_nothing_is():
     assert (found.boxes.logits <= -9.0).all()
 
 
+@pytest.mark.parametrize(
+    ("side", "windows", "most"), [(320, None, 4), (32, None, 9), (640, Windows((320, 320)), 4)]
+)
+def test_large_pictures_go_through_the_network_few_at_a_time(side, windows, most):
+    seen = []
+
+    class _Counting(_Drawn):
+        def forward(self, images):
+            seen.append(len(images))
+            return super().forward(images)
+
+    images = torch.zeros(9, 1, side, side)
+    for number, image in enumerate(images):
+        image[0, number : number + 9, 3:20] = 1
+    found = Finder(windows=windows)([_Counting()], images)
+    assert most == max(seen)
+    assert list(range(9)) == [int(one.boxes.boxes[0, 0]) for one in found]
+
+
+def test_rectifiers_that_overwrite_give_the_same_gradient():
+    images = torch.rand(2, 1, 64, 64)
+    gradients = []
+    for in_place in (True, False):
+        detector = _pictures().train()
+        layers = [layer for layer in detector.modules() if isinstance(layer, nn.ReLU)]
+        assert 8 == sum(layer.inplace for layer in layers)
+        for layer in layers:
+            layer.inplace = in_place
+        output = detector(images)
+        (output.class_logits.sum() + output.boxes.square().mean()).backward()
+        gradients.append([one.grad for one in detector.parameters() if one.grad is not None])
+    assert all(map(torch.equal, *gradients))
+
+
 def test_members_vote():
     image = torch.zeros(1, 1, 32, 32)
     image[..., 4:10, 20:28] = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations, product
 
 import nibabel as nib
@@ -12,6 +13,7 @@ from dicom_factory import AXIAL, SAGITTAL, a_stack, oblique, save_stack
 from PIL import Image
 
 from medrec.domain.box import Box, to_mm
+from medrec.errors import RefusedScanError
 from medrec.io.loading import load_file
 from medrec.preprocess.augment import Augmenter
 from medrec.preprocess.pipeline import Preprocessor
@@ -107,6 +109,44 @@ def test_a_lesion_seen_in_a_volume_lies_where_it_was_stored(tmp_path, axes, sign
     )
     again = to_source_volume(back, inputs.to_source, slice_axis=volume.slice_axis)
     np.testing.assert_allclose(again[0], wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize(("axes", "signs", "crop"), CROPPED)
+def test_a_lesion_seen_at_a_fixed_spacing_lies_where_it_was_stored(tmp_path, axes, signs, crop):
+    path, low, high = _nifti(tmp_path, axes, signs)
+    volume = load_file(path)
+    spacing = (2.0, 1.0, 0.75)
+    prepare = VolumePreprocessor(
+        size=(16, 16, 16), crop=crop, lower=0, upper=100, spacing_mm=spacing
+    )
+    inputs = prepare(volume)
+    seen = _extent(inputs.voxels[0].numpy())
+    found = to_source_volume(seen[None], inputs.to_source, slice_axis=volume.slice_axis)
+    np.testing.assert_allclose(found[0], _xyz(volume, low, high), atol=0.5)
+    # 8 x 1 mm right to left, 6 x 1.25 mm front to back, 4 x 4 mm feet to head.
+    wanted_mm = np.array([4 * 4.0, 6 * 1.25, 8 * 1.0])
+    np.testing.assert_allclose((seen[3:] - seen[:3]) * spacing, wanted_mm, atol=0.8)
+
+
+def test_a_volume_keeps_its_size_in_mm_and_is_padded_to_the_window(tmp_path):
+    path, *_ = _nifti(tmp_path, (0, 1, 2), (1, 1, 1))  # 40 x 45 x 48 mm
+    prepare = VolumePreprocessor(size=(16, 32, 32), crop="none", spacing_mm=(2.0, 1.0, 2.0))
+    assert (1, 24, 45, 32) == tuple(prepare(load_file(path)).voxels.shape)
+
+
+def test_a_volume_of_unknown_spacing_is_refused_where_one_is_wanted(tmp_path):
+    volume = replace(load_file(_nifti(tmp_path, (0, 1, 2), (1, 1, 1))[0]), geometry=None)
+    prepare = VolumePreprocessor(size=(16, 16, 16), spacing_mm=(1.0, 1.0, 1.0))
+    with pytest.raises(RefusedScanError, match=r"size of its voxels in mm is unknown"):
+        prepare(volume)
+    assert VolumePreprocessor(size=(16, 16, 16))(volume).voxels.shape == (1, 16, 16, 16)
+
+
+def test_more_voxels_than_a_computer_takes_are_refused(tmp_path):
+    path, *_ = _nifti(tmp_path, (0, 1, 2), (1, 1, 1))
+    prepare = VolumePreprocessor(size=(16, 16, 16), crop="none", spacing_mm=(0.02, 0.05, 0.05))
+    with pytest.raises(RefusedScanError, match=r"2400 x 900 x 800 voxels of 0.02 x 0.05 x 0.05 mm"):
+        prepare(load_file(path))
 
 
 @pytest.mark.parametrize(("axes", "signs"), TURNS)

@@ -16,9 +16,9 @@ def test_every_field_of_the_config_reaches_the_preprocessor():
 
     built = build_preprocessor(config)
 
-    fields = config.model_dump(exclude={"intensity", "volume_size"}) | config.intensity.model_dump(
-        exclude={"kind"}
-    )
+    fields = config.model_dump(
+        exclude={"intensity", "volume_size", "spacing_mm"}
+    ) | config.intensity.model_dump(exclude={"kind"})
     assert all(getattr(built, name) == value for name, value in fields.items())
     assert len(fields) >= 8
 

@@ -9,7 +9,8 @@ from plan_factory import a_fingerprint, same
 
 from medrec.config.base import validate
 from medrec.config.training import TrainConfig
-from medrec.data.fingerprint import Fingerprint, LabelCounts, Spread
+from medrec.data.fingerprint import Fingerprint, LabelCounts
+from medrec.data.spread import Spread
 from medrec.preprocess.augment_volumes import VolumeAugmenter
 from medrec.training.choice import Asked, Choice
 from medrec.training.cost import rows_per_second

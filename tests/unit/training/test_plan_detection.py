@@ -11,17 +11,20 @@ from medrec.config.base import validate
 from medrec.config.model import BoxesConfig, DetectorConfig, VolumeDetectorConfig
 from medrec.config.training import TrainConfig
 from medrec.data.box_facts import BoxFacts
-from medrec.data.fingerprint import DetectorSpeeds, Fingerprint, Spread
-from medrec.training.choice import Asked
+from medrec.data.fingerprint import DetectorSpeeds, Fingerprint
+from medrec.data.spread import Spread
+from medrec.training.choice import Asked, Choice
 from medrec.training.detector_sight import (
     Sight,
     choose_sight,
     choose_size,
     fewest_epochs,
+    gb_a_picture,
     kind_of_detector,
     say_smallest,
     seconds_an_epoch,
     warn_unseen,
+    window_of,
 )
 from medrec.training.plan_detection import choose_hit, choose_runs, choose_test, plan_detection
 from medrec.training.plan_detector import (
@@ -35,6 +38,7 @@ from medrec.training.plan_detector import (
     choose_per_place,
     choose_stride,
     choose_window,
+    choose_window_3d,
 )
 from medrec.training.plan_detector_fit import (
     choose_batch,
@@ -83,6 +87,16 @@ def solid(**boxes) -> Fingerprint:
         truth=replace(base.truth, patients=400),
         machine=replace(base.machine, detectors=replace(SPEEDS, volumes=4.0)),
     )
+
+
+SMALL_AND_SOLID = solid(smallest_side=0.045, middle_side=0.08, largest_side=0.15, deepest_share=0.1)
+"""Lesions of 12 to 38 of 256 px: two cells of 4 voxels ask for volumes of 192."""
+
+
+def small_memory(print_: Fingerprint, gb: float = 8.0) -> Fingerprint:
+    """The same on a machine where whole volumes of 192 don't fit, and time is no matter."""
+    machine = replace(print_.machine, memory_gb=gb)
+    return replace(print_, machine=machine, budget_minutes=600_000)
 
 
 def sight(print_: Fingerprint) -> Sight:
@@ -205,6 +219,78 @@ def test_a_window_is_written_with_what_neighbours_share():
     assert {"window_px"} == set(choose_window(a_sight()))
     chosen = choose_window(a_sight(size_px=1024, window_px=256, largest_px=60.0))
     assert (256, 0.5, 0.5) == tuple(one.value for one in chosen.values())
+
+
+def test_windows_in_volumes_are_twice_the_largest_lesion_where_whole_ones_are_too_large():
+    print_ = small_memory(SMALL_AND_SOLID)
+    found = sight(print_)
+
+    assert (192, 64) == (found.size_px, found.window_px)
+    assert 2 * 0.15 * 192 <= found.window_px
+    chosen = choose_window_3d(print_, found)
+    assert {"window_size": [64, 64, 64], "window_overlap": 0.5, "lesion_share": 0.5} == {
+        key: one.value for key, one in chosen.items()
+    }
+    reason = chosen["window_size"].reason
+    assert all(
+        word in reason for word in ("spans 9 voxels", "29 in the plane", "10 in depth", "GB")
+    )
+
+
+def test_volumes_that_fit_are_seen_whole():
+    print_ = small_memory(SMALL_AND_SOLID, gb=256)
+    found = sight(print_)
+
+    assert (192, None) == (found.size_px, found.window_px)
+    assert {"window_size": None} == {
+        key: one.value for key, one in choose_window_3d(print_, found).items()
+    }
+
+
+def test_a_window_is_as_deep_as_a_flat_volume_and_cheaper_than_the_whole():
+    print_ = small_memory(SMALL_AND_SOLID)
+    flat = replace(print_, pixels=replace(print_.pixels, depth_share=same(0.25)))
+    found = replace(sight(print_), window_px=64)
+
+    assert (48, 64, 64) == window_of(flat, found)
+    whole = replace(found, window_px=None)
+    assert gb_a_picture(flat, found) < gb_a_picture(flat, whole) / 8
+    assert seconds_an_epoch(flat, found) < seconds_an_epoch(flat, whole)
+
+
+def test_voxels_that_differ_in_size_are_made_alike_where_windows_are_learned():
+    print_ = small_memory(SMALL_AND_SOLID)
+    real = {"plane_mm": Spread(0.5, 0.75, 1.0), "thickness_mm": Spread(1, 2, 3)}
+    real["body_mm"] = Spread(170, 192, 210)  # 256 px of 0.75 mm
+    varied = replace(print_, pixels=replace(print_.pixels, **real))
+    asked = replace(HAND, modality=("MR",), body_part=("BRAIN",))
+
+    def preprocess(found: Fingerprint) -> dict[str, Choice]:
+        words = {"manifest": "m.csv", "splits_file": "s.csv", "has_weights": True}
+        plan = plan_detection(found, asked, **words)
+        assert validate(to_data(plan), TrainConfig, where="plan")
+        return {key: one for key, one in plan.items() if key.startswith("preprocess.")}
+
+    chosen = preprocess(varied)
+    assert [1.0, 1.0, 1.0] == chosen["preprocess.spacing_mm"].value
+    assert "preprocess.volume_size" not in chosen
+    assert "0.75 (0.5 to 1) mm in the plane" in chosen["preprocess.spacing_mm"].reason
+    assert "preprocess.spacing_mm" not in preprocess(print_)  # nobody knows it
+    nominal = {"plane_mm": same(1), "thickness_mm": same(1), "body_mm": same(256)}
+    placeholder = replace(print_, pixels=replace(print_.pixels, **nominal))
+    assert "preprocess.volume_size" in preprocess(placeholder)
+    roomy = replace(varied, machine=replace(varied.machine, memory_gb=256))
+    assert "preprocess.volume_size" in preprocess(roomy)  # whole: each fills the box
+
+
+def test_windows_leave_room_for_lesions_of_large_bodies_where_voxels_are_alike():
+    print_ = small_memory(replace(SMALL_AND_SOLID, boxes=replace(FACTS, depth_slices=6.0,
+        smallest_side=0.045, middle_side=0.08, largest_side=0.15)))  # fmt: skip
+    real = {"plane_mm": Spread(0.5, 0.75, 1.0), "thickness_mm": same(2)}
+    real["body_mm"] = Spread(100, 192, 300)
+    varied = replace(print_, pixels=replace(print_.pixels, **real))
+
+    assert (64, 96) == (sight(print_).window_px, sight(varied).window_px)
 
 
 def test_slices_are_joined_where_the_truth_is_solid():
@@ -339,6 +425,7 @@ def test_bf16_is_taken_where_it_was_measured_to_be_faster():
         (a_print(budget=200, smallest_side=0.01, middle_side=0.02, largest_side=0.03, native=2048),
          DetectorConfig),
         (solid(), VolumeDetectorConfig),
+        (SMALL_AND_SOLID, VolumeDetectorConfig),
     ],
 )  # fmt: skip
 def test_every_plan_is_a_config_that_names_all_keys_of_its_detector(print_, kind):
@@ -349,9 +436,7 @@ def test_every_plan_is_a_config_that_names_all_keys_of_its_detector(print_, kind
 
     assert isinstance(config.model, kind)
     named = {key.split(".")[1] for key in plan if key.startswith("model.")}
-    left_out = (
-        set() if getattr(config.model, "window_px", None) else {"window_overlap", "lesion_share"}
-    )
+    left_out = set() if config.model.window else {"window_overlap", "lesion_share"}
     assert set(kind.model_fields) - named <= left_out
     boxes = {key.split(".")[2] for key in plan if key.startswith("model.boxes.")}
     assert set(BoxesConfig.model_fields) == boxes
