@@ -29,7 +29,6 @@ _LEAST_STEP = 0.04
 _REACH = 0.10
 # How far, in half widths of the chest, the film outweighs the outline that was fitted.
 _LEAST_LUNG = 0.02
-_BLACK = 0.04
 
 
 def find_chest(
@@ -132,22 +131,12 @@ def _air(upright: Float32Array, frame: ChestFrame) -> NDArray[np.bool_]:
 
 
 def _beside_patient(smooth: Float32Array, lung: float) -> NDArray[np.bool_]:
-    """Air that the film's edge is part of: much darker than lung, which has a wall around it."""
-    return _touching_edge(smooth < (lung + float(smooth.min())) / 2)
-
-
-def _black_of(upright: Float32Array) -> float:
-    """Up to here a film shows nothing: a collimator, or no film at all."""
-    return float(upright.min() + _BLACK * (upright.max() - upright.min()))
-
-
-def _touching_edge(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The pieces of a mask that the film's edge is part of."""
-    pieces, _ = ndimage.label(mask)
+    """What the film's edge is part of and is much darker than lung: air, a collimator, no film."""
+    pieces, _ = ndimage.label(smooth < (lung + float(smooth.min())) / 2)
     edge = (pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1])
     touching = np.unique(np.concatenate(edge))
-    found: NDArray[np.bool_] = np.isin(pieces, touching[touching > 0])
-    return found
+    beside: NDArray[np.bool_] = np.isin(pieces, touching[touching > 0])
+    return beside
 
 
 def _describe(
@@ -160,12 +149,13 @@ def _describe(
         raise PlantingError(message)
     cell = max(pixels.shape) / max(upright.shape)
     zones = map_zones(air, x, y)
-    zones[_touching_edge(upright <= _black_of(upright))] = NO_ZONE
+    tone = _tone(upright, air, spine_at(*frame.coordinates(upright.shape)) & ~air)
+    zones[_beside_patient(upright, tone.loose)] = NO_ZONE
     return Terrain(
         shape=(pixels.shape[0], pixels.shape[1]),
         is_inverted=frame.is_inverted,
         score=frame.score,
-        tone=_tone(upright, air, spine_at(*frame.coordinates(upright.shape)) & ~air),
+        tone=tone,
         width_px=width * cell,
         edge_px=edge_sigma(pixels),
         zones=zones,

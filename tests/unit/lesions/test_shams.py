@@ -68,13 +68,18 @@ def test_tissue_hardly_moves_the_brightness_of_a_place(film, chest):
 
 
 def test_tissue_keeps_the_texture_as_strong_as_it_was(film, chest):
-    sham = a_sham(film, chest, ShamKind.TISSUE)
-    changed = ndimage.binary_erosion(change_by(film, sham) != 0, iterations=2)
+    ratios = []
+    for seed in range(8):
+        sham = a_sham(film, chest, ShamKind.TISSUE, seed=seed)
+        changed = ndimage.binary_erosion(change_by(film, sham) != 0, iterations=2)
+        fine = [
+            (pixels - ndimage.gaussian_filter(pixels.astype(float), 1.5))[changed].std()
+            for pixels in (sham.pixels, film)
+        ]
+        ratios.append(fine[0] / fine[1])
 
-    def fine(pixels):
-        return (pixels - ndimage.gaussian_filter(pixels.astype(float), 1.5))[changed].std()
-
-    assert fine(sham.pixels) == pytest.approx(fine(film), rel=0.1)
+    # Blended as plain shares, two textures would lose up to three tenths of their strength.
+    assert np.mean(ratios) == pytest.approx(1, abs=0.1)
 
 
 @pytest.mark.parametrize("kind", ShamKind)
