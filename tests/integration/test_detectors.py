@@ -193,9 +193,10 @@ def test_volumes_at_a_fixed_spacing_are_trained_calibrated_and_screened_through_
     index = next((tmp_path / "cache").glob("*/index.jsonl")).read_text().splitlines()
     shapes = {tuple(json.loads(line)["to_source"][-3:]) for line in index}
     assert {(20, 40, 40), (20, 40, 48)} == shapes
-    voxels = np.full((40, 40, 20), 90, np.int16)
+    voxels = np.random.default_rng(0).integers(60, 120, (40, 40, 20)).astype(np.int16)
     nib.Nifti1Image(voxels, None).to_filename(scans / "unknown.nii")
-    _medrec("screen", scans, "--model", model, "--out", tmp_path / "out", "--modality", "MR")
+    words = ("screen", scans, "--model", model, "--out", tmp_path / "out", "--modality", "MR")
+    assert 3 == CliRunner().invoke(app, [*map(str, words)]).exit_code  # one was refused
     found = {one.source: one for one in read_journal(tmp_path / "out")}
     assert "bad_geometry" == found.pop("unknown.nii").reason.code
     assert 20 == len(found)
