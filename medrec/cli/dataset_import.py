@@ -122,9 +122,13 @@ def masks(  # noqa: PLR0913 (each is an option)
     ] = None,
 ) -> None:
     """Label NIfTI volumes, PNG or JPEG images by their masks: one row a slice, or a case."""
+    from medrec.errors import UsageError
     from medrec.workflows.import_masks import import_masks, to_rule
     from medrec.workflows.importing_boxes import import_masks_with_boxes
 
+    if preview is not None and boxes is None:
+        message = "--preview draws boxes: say --boxes slice or --boxes volume too"
+        raise UsageError(message)
     rule = to_rule(label, per=per, least_px=smallest, is_smaller_unknown=smaller_unknown)
     if boxes is not None:
         text = import_masks_with_boxes(

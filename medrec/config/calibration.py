@@ -40,7 +40,9 @@ class CalibrationConfig(Schema):
     """Calibrators and operating points of a model."""
 
     method: Literal["auto", "temperature", "platt"] = "auto"
-    """`auto` takes the one with the lower log-loss when cross-validated by patient."""
+    """`auto` takes the one with the lower log-loss when cross-validated by patient. Where a
+    detector's boxes have probabilities, its images and exams get Platt's map with these as their
+    floor, whatever is said here."""
     operating_points: dict[str, OperatingPointConfig] = {
         "rule_out": OperatingPointConfig(sensitivity=0.95),
         "screening": OperatingPointConfig(sensitivity=0.9),

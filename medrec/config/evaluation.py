@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from medrec.config.base import Schema
 from medrec.config.exclusive import Groups
@@ -19,6 +19,13 @@ class HitConfig(Schema):
     value: Annotated[float, Field(gt=0, le=1)] | None = None
     """The least intersection over union. None: 0.5 in a plane, 0.1 in a volume; of
     `centre_in_box` there is none."""
+
+    @model_validator(mode="after")
+    def _centres_have_no_value(self) -> HitConfig:
+        if self.rule == "centre_in_box" and self.value is not None:
+            message = "the rule centre_in_box has no value"
+            raise ValueError(message)
+        return self
 
 
 class EvaluateConfig(Schema):

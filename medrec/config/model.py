@@ -191,6 +191,16 @@ class _DetectorConfig(Schema):
             raise ValueError(message)
         return self
 
+    @model_validator(mode="after")
+    def _heat_has_its_own_loss(self) -> Self:
+        if self.head == "centre" and self.class_loss != "focal":
+            message = (
+                f"class_loss: {self.class_loss} is of anchors; centre points learn by the loss of "
+                "their heat map: leave it out"
+            )
+            raise ValueError(message)
+        return self
+
 
 class DetectorConfig(_DetectorConfig):
     """A 2D detector over a timm backbone, applied to a film or to each slice of a volume."""

@@ -229,15 +229,27 @@ class TrainConfig(Schema):
     @model_validator(mode="after")
     def _keep_the_heart_left(self) -> TrainConfig:
         """A mirrored chest film shows a heart on the right, which is a finding and not a change."""
-        if self.augment.flip_left_right and any(
-            part.strip().upper() in _NOT_FLIPPED for part in self.scope.body_part
-        ):
+        mirrored = list(_mirrored(self))
+        if mirrored and any(part.strip().upper() in _NOT_FLIPPED for part in self.scope.body_part):
             message = (
-                "augment.flip_left_right must be 0 for scope.body_part CHEST: a mirrored chest "
+                f"{', '.join(mirrored)} for scope.body_part CHEST: a mirrored chest "
                 "has its heart on the wrong side, as no patient of an ordinary archive does"
             )
             raise ValueError(message)
         return self
+
+
+def _mirrored(config: TrainConfig) -> Iterator[str]:
+    """What makes a network learn from mirror images, or look at them."""
+    if config.augment.flip_left_right:
+        yield "augment.flip_left_right must be 0"
+    if isinstance(config.model, ModelConfig) and config.model.mirror_average:
+        yield "model.mirror_average must be false"
+    if (
+        isinstance(config.model, DetectorConfig | VolumeDetectorConfig)
+        and config.model.boxes.mirror
+    ):
+        yield "model.boxes.mirror must be false"
 
 
 def _misfits(config: TrainConfig) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medrec.domain.box import overlap
-from medrec.domain.reference import Split
+from medrec.domain.reference import TYPE, Split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 SMALL, MIDDLE, LARGE = 10, 50, 95
 """Percentiles of the sides: nine in ten boxes are larger than the smallest that must be seen."""
-TYPE = "type"
 _CROWDED_IOU = 0.3
 _KEPT = 2000
 _FEWEST_OF_A_TYPE = 20

@@ -181,6 +181,16 @@ def _read_yolo(
     return {image: read_yolo_boxes(file, size=size, names=classes)}
 
 
+def with_negatives(
+    references: Sequence[Reference], boxes: Sequence[Boxes | None]
+) -> list[Boxes | None]:
+    """The boxes of rows as `boxes_of_rows` gives them, and of negative rows without a file none."""
+    return [
+        nothing_if_negative(row) if own is None else own
+        for row, own in zip(references, boxes, strict=True)
+    ]
+
+
 def nothing_if_negative(row: Reference) -> Boxes | None:
     """The boxes of a row that names no boxes file: none where all its labels are negative."""
     known = list(row.labels.values())

@@ -40,7 +40,8 @@ def boxes_of_masks(
         root: The folder that their paths start from.
         label: What the masks outline.
         per: Boxes of slices, one slice thick, or of whole volumes.
-        least_px: Smaller pieces have no box.
+        least_px: Smaller pieces have no box. A piece of a volume is as large as its largest region
+            on a slice: so a case has a box that counts where its label is positive, and only there.
         is_smaller_unknown: Smaller pieces have one that counts neither way.
 
     Raises:
@@ -70,4 +71,4 @@ def _pieces(image: Path, mask: Path, per: BoxesPer) -> list[tuple[Box, int]]:
     outlined, geometry = load_mask(mask)
     is_picture = geometry is None and outlined.shape[2] == 1
     kind: Pieces = "picture" if is_picture else per
-    return boxes_in_mask(outlined, slice_axis=read_slice_axis(image), per=kind)
+    return boxes_in_mask(outlined, slice_axis=read_slice_axis(image), per=kind, by_slice=True)

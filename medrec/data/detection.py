@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from medrec.data.boxes import boxes_of_rows, nothing_if_negative
+from medrec.data.boxes import boxes_of_rows, with_negatives
 from medrec.data.dataset import SliceDataset, to_targets
 from medrec.data.volumes import VolumeDataset
 from medrec.domain.finding import Label
@@ -33,8 +33,6 @@ _OLD_CACHE = (
     "the cache was filled by an older medrec and doesn't hold where its pictures came from, which "
     "boxes need: name another one (--set cache.folder=FOLDER)"
 )
-TYPE = "type"
-"""The attribute of a box that may name its class."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,11 +176,7 @@ def _read(
 ) -> list[Named | None]:
     """The boxes of each row with their classes; None where nobody knows them."""
     boxes = boxes_of_rows(references, root=root, size_of=known_image_size)
-    known = [
-        nothing_if_negative(row) if own is None else own
-        for row, own in zip(references, boxes, strict=True)
-    ]
-    return _name(references, known, classes)
+    return _name(references, with_negatives(references, boxes), classes)
 
 
 def _name(
@@ -196,9 +190,9 @@ def _name(
     problems: dict[str, str] = {}
 
     def named(row: Reference, one: LabelledBox) -> tuple[str, LabelledBox]:
-        for name in (one.attributes.get(TYPE), one.label):
+        for name in one.names:
             if name in classes:
-                return str(name), one
+                return name, one
         wanted = ", ".join(classes)
         problem = f"{row.path}: a box of {str(one.label)!r}, which is none of {wanted}"
         problems.setdefault(str(one.label), f"{problem}: name it in model.classes")

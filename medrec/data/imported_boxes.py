@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from medrec.data.importers_table import outside
@@ -11,7 +12,7 @@ from medrec.data.manifest import wrong_label
 from medrec.domain.box import Box, fit
 from medrec.domain.counting import counted
 from medrec.domain.finding import Label
-from medrec.domain.reference import IGNORE, LabelledBox, Reference
+from medrec.domain.reference import IGNORE, TYPE, LabelledBox, Reference
 from medrec.errors import ScanError
 from medrec.io.image_size import read_image_size
 
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
     from medrec.domain.box import ImageSize
     from medrec.domain.reference import Split
-
-TYPE = "type"
-"""The attribute that holds a box's class where all classes are one label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +170,15 @@ def _repeats(images: Sequence[BoxedImage]) -> tuple[str, ...]:
     repeated = sum(times - 1 for count in counts for times in count.values())
     boxes = counted(repeated, "box is", "boxes are")
     return (f"{boxes} there twice or more",) if repeated else ()
+
+
+def spelled(path: str) -> str:
+    """One spelling of a path: two of one image would make two rows, one of them without its boxes.
+
+    >>> spelled("./images//a.png")
+    'images/a.png'
+    """
+    return PurePosixPath(path).as_posix()
 
 
 def mapped(names: Mapping[int, str], as_label: str | None) -> tuple[str, ...]:

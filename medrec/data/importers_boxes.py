@@ -6,8 +6,9 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from medrec.data.boxes import FIXED
 from medrec.data.expressions import parse_expression
-from medrec.data.imported_boxes import BoxedImage, BoxReader, assemble
+from medrec.data.imported_boxes import BoxedImage, BoxReader, assemble, spelled
 from medrec.data.table import read_table
 from medrec.errors import ManifestError
 
@@ -114,6 +115,13 @@ class _Reader:
         ]
         if len(asked.box) not in (1, *_SIZES_OF_A_BOX):
             problems.append(f"a box has 4 or 6 columns, or 1 of polygons, not {len(asked.box)}")
+        problems += [
+            f"attribute {name}: a column of boxes files is called so; name it otherwise"
+            for name in asked.attributes
+            if name in FIXED
+        ]
+        if len(asked.box) == 1 and asked.is_size:
+            problems.append("polygons have points and no width and height: leave out --size")
         return problems
 
     def _counts(self) -> Expression:
@@ -136,6 +144,7 @@ class _Reader:
         if not path:
             self.boxes.problems.append(f"{where}, column {asked.path}: empty; wanted a path")
             return
+        path = spelled(path)
         self.found.setdefault(path, [])
         self.boxes.size(path, where)
         self._note_patient(row, path)

@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from medrec.data.imported_boxes import BoxedImage, BoxReader, assemble, mapped
+from medrec.data.imported_boxes import BoxedImage, BoxReader, assemble, mapped, spelled
 from medrec.errors import ManifestError
 
 if TYPE_CHECKING:
@@ -139,6 +139,7 @@ class _Reader:
         if not isinstance(key, int) or not isinstance(path, str) or not path or key in self.paths:
             self._refuse(where, "wanted an id of its own, a number, and a file_name")
             return
+        path = spelled(path)
         if path in self.paths.values():
             self._refuse(where, f"the image {path!r} is named twice")
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,7 @@ def import_yolo(
         for path in paths
     ]
     reader.boxes.problems.extend(_orphans(root, paths))
+    reader.boxes.problems.extend(_shared(root, paths))
     if reader.boxes.problems:
         raise ManifestError(str(root), reader.boxes.problems)
     empty = sum(not (root / _label_file(path)).exists() for path in paths)
@@ -132,6 +134,18 @@ def _of_yaml(content: Any) -> dict[int, str]:  # noqa: ANN401 (whatever the file
 def _label_file(path: str) -> str:
     below = PurePosixPath(path).relative_to(IMAGES).with_suffix(".txt")
     return (PurePosixPath(LABELS) / below).as_posix()
+
+
+def _shared(root: Path, paths: list[str]) -> list[str]:
+    """Images that differ in their ending alone: their boxes stand in one text file."""
+    images: dict[str, list[str]] = defaultdict(list)
+    for path in paths:
+        images[_label_file(path)].append(path)
+    return [
+        f"{name}: holds boxes of one image, but {' and '.join(own)} have it: rename or remove one"
+        for name, own in images.items()
+        if len(own) > 1 and (root / name).exists()
+    ]
 
 
 def _orphans(root: Path, paths: list[str]) -> list[str]:

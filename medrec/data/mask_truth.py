@@ -50,12 +50,12 @@ class MaskRule:
     def _truth(self, plane: NDArray[np.bool_]) -> bool | None:
         if not plane.any():
             return False
-        if self.least_px == 1 or _largest_px(plane) >= self.least_px:
+        if self.least_px == 1 or largest_px(plane) >= self.least_px:
             return True
         return None if self.is_smaller_unknown else False
 
 
-def _largest_px(plane: NDArray[np.bool_]) -> int:
+def largest_px(plane: NDArray[np.bool_]) -> int:
     """Pixels of the largest region of a plane (I, J) that isn't empty."""
     regions, _ = ndimage.label(plane, structure=np.ones((3, 3)))
     return int(np.bincount(regions.ravel())[1:].max())

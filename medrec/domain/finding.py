@@ -77,7 +77,8 @@ class RawRegion:
     """Where a network found something: `score` is a logit and no probability.
 
     `box_px` is in the pixels of the image as stored. `slice` is the 0-based number of the slice on
-    which a box in a plane lies, or through the middle of a solid one; None or 0 of a lone film.
+    which a box in a plane lies, or of one that a solid box holds (its middle, or the likeliest of
+    the slices that were joined); None or 0 of a lone film.
     `box_mm` is None where the image has no place in the patient.
     """
 

@@ -11,6 +11,8 @@ from medrec.domain.finding import Label
 
 IGNORE = "ignore"
 """The attribute of a box that counts neither way, where it is 1."""
+TYPE = "type"
+"""The attribute of a box, and of a region, that names its class where the label is wider."""
 
 
 class Split(StrEnum):
@@ -61,6 +63,12 @@ class LabelledBox:
     box: Box
     label: Label
     attributes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it is called, the surest first: its type, if it has one, and its label."""
+        kind = self.attributes.get(TYPE)
+        return (kind, str(self.label)) if kind else (str(self.label),)
 
     @property
     def is_ignored(self) -> bool:

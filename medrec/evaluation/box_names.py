@@ -7,17 +7,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from medrec.domain.finding import CaseStatus, Label
+from medrec.domain.reference import TYPE
 from medrec.errors import ManifestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from medrec.domain.finding import CasePrediction
-    from medrec.domain.reference import LabelledBox, Reference
+    from medrec.domain.reference import Reference
     from medrec.evaluation.detection_images import BoxTruth
-
-TYPE = "type"
-"""The attribute of a box, and of a region, that may name its class."""
 
 _BLANKS = re.compile(r"[\s_-]+")
 
@@ -60,7 +58,7 @@ def name_boxes(
     }
     known |= {str(label): label for label in labels}
     known |= {name: None if to is None else Label(to) for name, to in (classes or {}).items()}
-    called = {_names(one) for own in boxes.values() for one in own}
+    called = {one.names for own in boxes.values() for one in own}
     reading = {names: _read(names, known) for names in called}
     _check(reading, known, [str(label) for label in labels])
     return NamedBoxes(
@@ -68,7 +66,7 @@ def name_boxes(
             row: tuple(
                 one if label == one.label else replace(one, label=label)
                 for one in own
-                if (label := known[reading[_names(one)] or ""]) is not None
+                if (label := known[reading[one.names] or ""]) is not None
             )
             for row, own in boxes.items()
         },
@@ -78,13 +76,6 @@ def name_boxes(
             if found is not None and found not in names
         ),
     )
-
-
-def _names(one: LabelledBox) -> tuple[str, ...]:
-    """What a box is called, the surest first."""
-    own = str(one.label)
-    kind = one.attributes.get(TYPE)
-    return (kind, own) if kind else (own,)
 
 
 def _read(names: tuple[str, ...], known: Mapping[str, Label | None]) -> str | None:

@@ -14,6 +14,7 @@ from medrec.evaluation.detection_images import (
     DetectionImages,
     LeftOut,
     are_volumes,
+    known_rows,
 )
 from medrec.evaluation.stacks import Stacks, names
 
@@ -72,13 +73,13 @@ class _Case:
     found: DetectionImages
 
     def gather(self) -> None:
-        known = [row for row in self.case.rows if (row.path, row.slice) in self.truth]
+        known = known_rows(self.case, self.truth)
         if not known:
             return
         is_several = self.case.prediction.series is not None and not self.case.prediction.images
         if is_several:
             self._by_series(known)
-        elif any(self._stack_of(region) is None for region in self._regions):
+        elif self._is_mixed or any(self._stack_of(region) is None for region in self._regions):
             self._leave_out(LeftOut.NO_SERIES)
         elif any(row not in self.case.exam_rows for row in known):
             self._by_image_rows()
@@ -104,6 +105,14 @@ class _Case:
                 continue
             source = min(named[row.path], default="")
             self._add_known(_Place([row], 0, None, source=source, series=row.path))
+
+    @property
+    def _is_mixed(self) -> bool:
+        """Whether several series were scored and their images, if any, can't be told apart.
+
+        Boxes of one would then lie on slices of another.
+        """
+        return self.case.prediction.series is not None and self.stacks.count == 1
 
     @property
     def _regions(self) -> list[Region | RawRegion]:

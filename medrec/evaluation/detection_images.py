@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from medrec.domain.box import Box
     from medrec.domain.finding import Label, RawRegion
+    from medrec.domain.reference import Reference
     from medrec.evaluation.join import JoinedCase
 
 BoxTruth = Mapping[tuple[str, int | None], tuple[LabelledBox, ...]]
@@ -110,7 +111,7 @@ def are_volumes(cases: Sequence[JoinedCase], truth: BoxTruth, label: Label) -> b
     is_solid = False
     for case in _scored(cases):
         regions = [one.box_px for one in case.prediction.regions if one.label == label]
-        known = [row for row in case.rows if (row.path, row.slice) in truth]
+        known = known_rows(case, truth)
         boxes = [
             one.box
             for row in known
@@ -125,6 +126,18 @@ def are_volumes(cases: Sequence[JoinedCase], truth: BoxTruth, label: Label) -> b
             return False
         is_solid = is_solid or bool(regions or boxes)
     return is_solid
+
+
+def known_rows(case: JoinedCase, truth: BoxTruth) -> list[Reference]:
+    """The rows of a case whose boxes are known.
+
+    Where a row of the whole exam names a boxes file, negative slices without one are no more than
+    it says already: they don't make of its volume the few slices that have labels.
+    """
+    known = [row for row in case.rows if (row.path, row.slice) in truth]
+    if any(row.boxes for row in known if row in case.exam_rows):
+        return [row for row in known if row.boxes or row in case.exam_rows]
+    return known
 
 
 def _scored(cases: Sequence[JoinedCase]) -> Iterator[JoinedCase]:

@@ -11,6 +11,7 @@ from scipy.special import expit
 from medrec.calibration.prevalence import shift_prevalence
 from medrec.domain.box import to_mm
 from medrec.domain.finding import Label, RawRegion, Region
+from medrec.domain.reference import TYPE
 from medrec.inference.findings import known_prevalence
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def _to_region(
         box_px=one.box,
         slice=one.slice,
         box_mm=place,
-        attributes={} if name == label else {"type": name},
+        attributes={} if name == label else {TYPE: name},
     )
     if not package.box_calibrations:
         return raw

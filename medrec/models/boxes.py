@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _FLAT = 4
 """Numbers of a box in two dimensions."""
 _BLOCK = 1024
+_SHARE_KEPT = 4
+"""So many times the boxes that are wanted are looked at first, and as many times more if few."""
 _TINY = 1e-7
 
 
@@ -66,20 +68,29 @@ def overlaps(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
 
 
 def suppress(
-    boxes: torch.Tensor, logits: torch.Tensor, groups: torch.Tensor, *, overlap: float
+    boxes: torch.Tensor,
+    logits: torch.Tensor,
+    groups: torch.Tensor,
+    *,
+    overlap: float,
+    most: int | None = None,
 ) -> torch.Tensor:
     """Rows (R,) of boxes (M, 2D) that no higher kept box of their group overlaps more, by score.
 
     torchvision's in two dimensions. In three, the same greedy rule without a step a box: within a
     block of boxes, each round decides by the boxes kept in the round before, and the answer stands
     when a round changes nothing (Zheng et al. 2022, Cluster-NMS, proves that it is the greedy one).
+    With `most`, at least so many of the highest rows, where there are so many: what is kept never
+    depends on lower boxes, so these need not be held against each other.
     """
-    if boxes.shape[1] == _FLAT:
-        kept: torch.Tensor = batched_nms(boxes.float(), logits.float(), groups, overlap)
-        return kept
     order = logits.argsort(descending=True, stable=True)
+    if boxes.shape[1] == _FLAT:
+        return _suppress_flat(boxes.float()[order], logits.float()[order], groups[order],
+                              overlap=overlap, most=most, order=order)  # fmt: skip
     found: list[torch.Tensor] = []
     for block in torch.split(order, _BLOCK):
+        if most is not None and sum(map(len, found)) >= most:
+            break
         if found:
             block = block[~_hit(torch.cat(found), block, boxes, groups, overlap).any(dim=0)]  # noqa: PLW2901 (less of it)
         hit = _hit(block, block, boxes, groups, overlap).triu(diagonal=1).float()
@@ -88,6 +99,25 @@ def suppress(
             keep = newer
         found.append(block[keep.bool()])
     return torch.cat(found) if found else order
+
+
+def _suppress_flat(
+    boxes: torch.Tensor,
+    logits: torch.Tensor,
+    groups: torch.Tensor,
+    *,
+    overlap: float,
+    most: int | None,
+    order: torch.Tensor,
+) -> torch.Tensor:
+    """Of boxes (M, 4) by falling score, the kept ones as rows of `order`."""
+    size = len(boxes) if most is None else _SHARE_KEPT * most
+    while True:
+        kept = batched_nms(boxes[:size], logits[:size], groups[:size], overlap)
+        if most is None or len(kept) >= most or size >= len(boxes):
+            rows: torch.Tensor = order[kept]
+            return rows
+        size *= _SHARE_KEPT
 
 
 def _hit(
@@ -142,7 +172,11 @@ def _choose(
     own = class_logits[places].masked_fill(owner[None] != labels[:, None], -torch.inf)
     found = Detections(cut[places], scores[places, labels], labels, own.argmax(dim=1))
     found = Detections.joined([found]).highest(rules.candidates)
-    kept = suppress(found.boxes, found.logits, found.labels, overlap=rules.overlap)
+    rows = suppress(found.boxes, found.logits, found.labels, overlap=rules.overlap, most=rules.most)
+    kept = torch.zeros(len(found), dtype=torch.bool, device=rows.device)
+    kept[rows] = True
+    for label in set(found.labels.tolist()):  # a label's likeliest has nothing above it
+        kept[(found.labels == label).nonzero()[0]] = True
     return found.pick(kept).highest(rules.most)
 
 

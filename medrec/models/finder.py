@@ -6,6 +6,7 @@ The one way from pixels to boxes: validation, calibration and screening all look
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from medrec.models.detections import Detections, DetectorOutput
     from medrec.models.detectors import Detector
     from medrec.models.windows import Windows
+
+_PIXELS_AT_ONCE = 4 * 320 * 320
+"""On the CPU. glibc gives blocks above 32 MB back after each use, and the system clears them anew:
+eight pictures at once took a quarter longer than twice four (one core, 320 px, 2026-11)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +66,17 @@ class Finder:
 
         Several looks vote: see `medrec.models.fusion.fuse`; logits of pictures are their means.
         """
+        parts = torch.split(images, self._at_once(images))
+        return [found for part in parts for found in self._find(detectors, part)]
+
+    def _at_once(self, images: torch.Tensor) -> int:
+        """How many images go through a network together: on a GPU all."""
+        if images.device.type != "cpu":
+            return len(images)
+        seen = self.windows.size if self.windows is not None else images.shape[2:]
+        return max(1, _PIXELS_AT_ONCE // prod(seen))
+
+    def _find(self, detectors: Sequence[Detector], images: torch.Tensor) -> list[Found]:
         looks = [
             self._mirrored(detector, images, axis)
             for detector in detectors

@@ -26,8 +26,9 @@ _AS_SURE = 0.5
 def fuse(looks: Sequence[Detections], *, overlap: float, is_vote: bool) -> Detections:
     """Weighted box fusion (Solovyev et al. 2021): boxes that overlap become their weighted mean.
 
-    Boxes gather around the highest one of their label that they overlap by more than `overlap`;
-    each corner is the mean of theirs, weighted by probability.
+    The highest boxes of their label that overlap no higher one by more than `overlap` lead; every
+    other box gathers around that one of its label's leaders that it overlaps most. Each corner is
+    the mean of theirs, weighted by probability.
 
     Args:
         looks: The boxes that each look found, all in one frame.
@@ -93,15 +94,35 @@ def join_slices(
     """
     if len(boxes) == 0:
         return []
-    flat = torch.from_numpy(np.asarray(boxes, dtype=np.float64))
-    apart = np.abs(slices[:, None] - slices[None])
-    is_near = (apart >= 1) & (apart <= gap + 1) & (groups[:, None] == groups[None])
-    first, second = np.nonzero(is_near & (overlaps(flat, flat).numpy() > overlap))
-    links = coo_array((np.ones(len(first)), (first, second)), shape=(len(boxes),) * 2)
+    links = _links(np.asarray(boxes, dtype=np.float64), slices, groups, overlap=overlap, gap=gap)
     count, lesion = connected_components(links, directed=False)
     rows = [np.flatnonzero(lesion == number) for number in range(count)]
     ranked = [own[np.argsort(-logits[own], kind="stable")] for own in rows]
     return sorted(ranked, key=lambda own: -float(logits[own[0]]))
+
+
+def _links(
+    boxes: Boxes,
+    slices: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    *,
+    overlap: float,
+    gap: int,
+) -> coo_array:
+    """Which boxes (N, N) are of one lesion, slice by slice: a long series has tens of thousands."""
+    rows_of = {number: np.flatnonzero(slices == number) for number in np.unique(slices).tolist()}
+    first, second = [np.empty(0, np.intp)], [np.empty(0, np.intp)]
+    for number, own in rows_of.items():
+        for step in range(1, gap + 2):
+            other = rows_of.get(number + step, own[:0])
+            shared = overlaps(torch.from_numpy(boxes[own]), torch.from_numpy(boxes[other])).numpy()
+            row, column = np.nonzero(
+                (shared > overlap) & (groups[own][:, None] == groups[other][None])
+            )
+            first.append(own[row])
+            second.append(other[column])
+    pairs = np.concatenate(first), np.concatenate(second)
+    return coo_array((np.ones(len(pairs[0])), pairs), shape=(len(boxes),) * 2)
 
 
 def box_around(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from medrec.domain.finding import Region
+from medrec.domain.reference import TYPE
 from medrec.evaluation.froc import RATES
 from medrec.reporting.detection_charts import box_precision_chart, froc_chart
 from medrec.reporting.evaluation_view import Plate, reliability_plate
@@ -301,8 +302,9 @@ def _rows(image: JudgedImage) -> Iterable[BoxRow]:
     order = list(words)
     for one in sorted(image.lesions, key=lambda lesion: order.index(lesion.verdict)):
         verdict, kind = words[one.verdict]
-        kinds = ", ".join(f"{name} {text}" for name, text in one.truth.attributes.items())
-        what = f"{verdict}: lesion" + (f" ({kinds})" if kinds else "")
+        # Of all columns of a boxes file this one alone: others may say whose lesion it is.
+        named = one.truth.attributes.get(TYPE)
+        what = f"{verdict}: lesion" + (f" (type {named})" if named else "")
         yield BoxRow(what, kind, _place(one.truth.box, None), f"best IoU {one.iou:.2f}")
     said = {"hit": ("On a lesion", "clear"), "false": ("False alarm", "flag"),
             "second": ("Second box on a lesion", "")}  # fmt: skip

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from medrec.reporting.case_view import Strip
 from medrec.reporting.pictures import BOX_COLOUR, encode, percentile_window, to_grey
-from medrec.reporting.regions import region_words, shown_regions
+from medrec.reporting.regions import lies_in, region_words, shown_regions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ def draw_strips(
     """
     strips = []
     for number, region in enumerate(shown_regions(prediction)[:MOST_STRIPS], start=1):
-        found = next((pair for pair in volumes if _holds(pair[0], region)), None)
+        found = next((pair for pair in volumes if lies_in(region, pair[0])), None)
         if found is not None:
             strips.append(_draw(number, region, *found))
     return tuple(strips)
@@ -65,11 +65,6 @@ def slices_through(region: Region | RawRegion, count: int) -> list[int]:
         return [middle]
     chosen = np.linspace(first, last, min(MOST_TILES, last - first + 1)).round().astype(int)
     return [int(number) for number in chosen]
-
-
-def _holds(volume: Volume, region: Region | RawRegion) -> bool:
-    number = region.slice or 0
-    return number < volume.slice_count and volume.slice_sources[number] == region.source
 
 
 def _draw(number: int, region: Region | RawRegion, volume: Volume, turn: Turn) -> Strip:

@@ -50,10 +50,21 @@ def find_boxes(
     *,
     device: str,
 ) -> tuple[PictureBoxes, ...]:
-    """What a detector finds in each row, by the finder that screening uses, beside the truth."""
+    """What a detector finds in each row, by the finder that screening uses, beside the truth.
+
+    Raises:
+        CalibrationError: The network gave no number for a row: nothing found there would mean none.
+    """
     detection = build_detection(config.model)
     assert detection is not None  # noqa: S101 (only detectors learn from objects)
     found = predict_boxes(network, prepared.inputs(), finder=detection.finder, device=device)
+    lost = sum(not one.is_finite for one in found)
+    if lost:
+        message = (
+            f"the network gave no number for {lost} of {len(found)} pictures held out: train it "
+            "again, in fit.precision 32 or with a lower fit.optimiser.learning_rate"
+        )
+        raise CalibrationError(message)
     label_of = label_columns(config.model, config.labels)
     return tuple(
         to_picture_boxes(one, own, label_of)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from medrec.domain.finding import CaseStatus, Decision
 from medrec.reporting.case_report import write_case_report
 from medrec.reporting.case_view import CasePictures, CaseView
@@ -47,6 +49,7 @@ def write_case_page(
 
 def _draw(key: KeySlice, prediction: CasePrediction, volumes: Sequence[Volume]) -> CasePictures:
     here = (key.slice, key.source)
+    whole = next((one for one in volumes if _is_of(key, one)), None)
     images = (n for n, one in enumerate(prediction.images) if (one.slice, one.source) == here)
     drawn = draw_pictures(
         key.slice,
@@ -54,8 +57,17 @@ def _draw(key: KeySlice, prediction: CasePrediction, volumes: Sequence[Volume]) 
         key.heat,
         window=key.window,
         turn=usual_turn(key.geometry, key.slice_axis),
-        boxes=on_slice(prediction, key.slice, key.source),
+        boxes=[] if whole is None else on_slice(prediction, key.slice, whole),
     )
     place = drawn.place and replace(drawn.place, image=next(images, None))
     turned = [(one, usual_turn(one.geometry, one.slice_axis)) for one in volumes]
     return replace(drawn, place=place, strips=draw_strips(prediction, turned))
+
+
+def _is_of(key: KeySlice, volume: Volume) -> bool:
+    """Whether a volume is the one that the key slice was taken from; two may lie in one file."""
+    return (
+        key.slice < volume.slice_count
+        and volume.slice_sources[key.slice] == key.source
+        and np.array_equal(volume.slice_px(key.slice), key.picture)
+    )

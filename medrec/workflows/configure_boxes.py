@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medrec.data.box_facts import TYPE
 from medrec.data.boxes import (
     absolute,
     boxes_of_row,
@@ -129,17 +128,12 @@ def _tell(row: Reference, boxes: Boxes | None) -> Reference:
     """The row, with labels that only its boxes tell."""
     if boxes is None:
         return row
-    present = {name for one in boxes if not one.is_ignored for name in _names(one)}
+    present = {name for one in boxes if not one.is_ignored for name in one.names}
     labels = {
         label: known if known is not None else label in present
         for label, known in row.labels.items()
     }
     return replace(row, labels=labels)
-
-
-def _names(one: LabelledBox) -> set[str]:
-    """What may be the label of a box: its label, or its type."""
-    return {str(one.label), one.attributes.get(TYPE, "")} - {""}
 
 
 def wrong_boxes(boxed: Boxed, plan: SplitPlan | None) -> list[str]:
@@ -150,7 +144,7 @@ def wrong_boxes(boxed: Boxed, plan: SplitPlan | None) -> list[str]:
     every = [one for own in boxed.boxes for one in own or () if not one.is_ignored]
     if not every:
         return ["boxes files and masks hold no box: a detector learns from boxes"]
-    strangers = sorted({str(one.label) for one in every if not _names(one) & set(labels)})
+    strangers = sorted({str(one.label) for one in every if not set(one.names) & set(labels)})
     shown = ", ".join(sorted({str(one.label) for one in every}))
     problems = [
         f"boxes of {name!r}: no label column has this name; add one (empty cells will do, with "
@@ -158,7 +152,7 @@ def wrong_boxes(boxed: Boxed, plan: SplitPlan | None) -> list[str]:
         for name in strangers
     ]
     for name in labels:
-        if not any(name in _names(one) for one in every):
+        if not any(name in one.names for one in every):
             problems.append(
                 f"column {name}: no box shows it (boxes show {shown}); leave it out by naming the "
                 "others with --label"
@@ -173,7 +167,7 @@ def _splits_of(name: str, boxed: Boxed, plan: SplitPlan) -> set[Split]:
     return {
         plan.place_of(row).split
         for row, own in zip(boxed.references, boxed.boxes, strict=True)
-        if any(name in _names(one) and not one.is_ignored for one in own or ())
+        if any(name in one.names and not one.is_ignored for one in own or ())
     }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from medrec.config.base import apply_overrides, validate
 from medrec.config.evaluation import EvaluateConfig, HitConfig
-from medrec.data.boxes import boxes_of_rows
+from medrec.data.boxes import boxes_of_rows, with_negatives
 from medrec.data.exclusive import settle_exclusive
 from medrec.data.manifest import read_manifest
 from medrec.domain.finding import Label, latest
@@ -83,12 +83,17 @@ def evaluate(  # noqa: PLR0913 (the options of the command)
 
 
 def truth_of_boxes(references: Sequence[Reference], *, root: Path) -> BoxTruth:
-    """The boxes of the rows that name a boxes file; no image is opened to check them.
+    """The boxes of rows where they are known, as detectors learn; no image is opened to check them.
+
+    Of a row that names no boxes file that is where all its labels are negative: nothing is there,
+    and what a model finds there is a false alarm. None at all where no row names a file.
 
     Raises:
         ManifestError: Boxes that are wrong, all at once.
     """
-    found = boxes_of_rows(references, root=root)
+    if not any(row.boxes for row in references):
+        return {}
+    found = with_negatives(references, boxes_of_rows(references, root=root))
     pairs = zip(references, found, strict=True)
     return {(row.path, row.slice): boxes for row, boxes in pairs if boxes is not None}
 

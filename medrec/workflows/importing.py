@@ -13,8 +13,8 @@ from medrec.errors import OutputError, UsageError
 from medrec.workflows.relocating import relocate
 
 
-def check_free(out: str | Path) -> Path:
-    """See that nothing lies where the manifest goes.
+def check_free(out: str | Path, *, option: str = "--out") -> Path:
+    """See that nothing lies where the manifest goes, or another file that an option names.
 
     Raises:
         OutputError: Something does.
@@ -23,10 +23,10 @@ def check_free(out: str | Path) -> Path:
     try:
         is_taken = out.exists()
     except OSError as error:
-        message = f"--out {out}: can't be looked at ({error.strerror}): name another place"
+        message = f"{option} {out}: can't be looked at ({error.strerror}): name another place"
         raise OutputError(message) from error
     if is_taken:
-        message = f"--out {out} exists: name another file, or remove it"
+        message = f"{option} {out} exists: name another file, or remove it"
         raise OutputError(message)
     return out
 

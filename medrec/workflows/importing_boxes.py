@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from medrec.data.boxes import boxes_of_rows, write_boxes
+from medrec.data.boxes import absolute, boxes_of_rows, write_boxes
 from medrec.data.boxes_of_masks import BoxesPer, boxes_of_masks
 from medrec.data.globbing import glob_below
+from medrec.data.imported_boxes import ImportedBoxes
 from medrec.data.importers import import_masks as read_masks
 from medrec.data.importers_boxes import BoxColumns
 from medrec.data.importers_boxes import import_boxes as read_boxes_table
@@ -57,9 +58,7 @@ def import_coco(
     start = Path(root) if root else source.parent
     tell = _patient(patient, start)
     found = read_coco(source, root=start, patient=tell, as_label=as_label)
-    notes = [*found.notes, *_unknown(patient)]
-    boxed = found.references, found.boxes
-    return write_boxed(*boxed, root=start, out=out, notes=notes, preview=preview)
+    return _write(found, root=start, out=out, notes=_unknown(patient), preview=preview)
 
 
 def import_yolo(
@@ -79,9 +78,7 @@ def import_yolo(
     """
     source, out = Path(source), check_free(out)
     found = read_yolo(source, patient=_patient(patient, source), as_label=as_label)
-    notes = [*found.notes, *_unknown(patient)]
-    boxed = found.references, found.boxes
-    return write_boxed(*boxed, root=source, out=out, notes=notes, preview=preview)
+    return _write(found, root=source, out=out, notes=_unknown(patient), preview=preview)
 
 
 def import_seg(  # noqa: PLR0913 (each is an option)
@@ -107,9 +104,7 @@ def import_seg(  # noqa: PLR0913 (each is an option)
     source, out = Path(source), check_free(out)
     boxes_per = _to_per(per)
     found = read_seg(source, patient=patient, per=boxes_per, as_label=as_label, least_px=smallest)
-    notes = [*found.notes, *notes_on(patient)]
-    boxed = found.references, found.boxes
-    return write_boxed(*boxed, root=source, out=out, notes=notes, preview=preview)
+    return _write(found, root=source, out=out, notes=notes_on(patient), preview=preview)
 
 
 def import_boxes(  # noqa: PLR0913 (each is an option)
@@ -138,9 +133,8 @@ def import_boxes(  # noqa: PLR0913 (each is an option)
     is_told = columns.patient is not None
     tell = None if is_told and patient is None else _patient(patient, start)
     found = read_boxes_table(source, columns, root=start, patient=tell, further=further)
-    notes = [*found.notes, *([] if is_told else _unknown(patient))]
-    boxed = found.references, found.boxes
-    return write_boxed(*boxed, root=start, out=out, notes=notes, preview=preview)
+    notes = [] if is_told else _unknown(patient)
+    return _write(found, root=start, out=out, notes=notes, preview=preview)
 
 
 def import_masks_with_boxes(  # noqa: PLR0913 (each is an option)
@@ -162,9 +156,11 @@ def import_masks_with_boxes(  # noqa: PLR0913 (each is an option)
     Raises:
         ManifestError: Images or masks that are wrong; all are listed.
         OutputError: One of the files exists already, or can't be written.
-        UsageError: The pattern is no regular expression, or `per` is neither.
+        UsageError: The pattern is no regular expression, `per` is neither, or labels of slices that
+            the volumes' boxes would contradict.
     """
     source, out = Path(source), check_free(out)
+    _check_agreement(rule, _to_per(per))
     tell = to_patient_of_path(patient) if patient is not None else None
     table = Path(cases) if cases else None
     rows = read_masks(source, images=images, mask=mask, rule=rule, cases=table, patient=tell)
@@ -177,6 +173,25 @@ def import_masks_with_boxes(  # noqa: PLR0913 (each is an option)
         is_smaller_unknown=rule.is_smaller_unknown,
     )
     return write_boxed(rows, boxes, root=source, out=out, preview=preview)
+
+
+def _write(
+    found: ImportedBoxes,
+    *,
+    root: Path,
+    out: Path,
+    notes: Sequence[str],
+    preview: str | Path | None,
+) -> str:
+    """Write what was read; its own notes come first."""
+    return write_boxed(
+        found.references,
+        found.boxes,
+        root=root,
+        out=out,
+        notes=[*found.notes, *notes],
+        preview=preview,
+    )
 
 
 def write_boxed(
@@ -194,7 +209,10 @@ def write_boxed(
         OutputError: One of the files exists already, or can't be written.
     """
     file = check_free(out.with_suffix(".boxes.csv"))
-    sheet = check_free(preview) if preview is not None else None
+    sheet = check_free(preview, option="--preview") if preview is not None else None
+    if sheet is not None and absolute(sheet) in {absolute(out), absolute(file)}:
+        message = f"--preview {sheet} is where the manifest or its boxes go: name another file"
+        raise OutputError(message)
     moved = relocate(references, root=root, folder=out.parent)
     places = dict(zip((row.path for row in references), (row.path for row in moved), strict=True))
     rows = [replace(row, boxes=file.name) for row in moved]
@@ -235,6 +253,20 @@ def _patient(pattern: str | None, root: Path) -> Callable[[str], str]:
 
 def _unknown(pattern: str | None) -> list[str]:
     return [_NOBODY] if pattern is None else []
+
+
+def _check_agreement(rule: MaskRule, per: BoxesPer) -> None:
+    if (
+        per == "volume"
+        and rule.per == "slice"
+        and rule.least_px > 1
+        and not rule.is_smaller_unknown
+    ):
+        message = (
+            f"--smallest {rule.least_px} makes slices at a lesion's ends negative that its "
+            "--boxes volume holds: add --smaller-unknown, or take --boxes slice or --per case"
+        )
+        raise UsageError(message)
 
 
 def _to_per(per: str) -> BoxesPer:

@@ -13,7 +13,6 @@ from medrec.config.evaluation import EvaluateConfig
 from medrec.config.model import classes_of, is_detector, pooling_of
 from medrec.config.screening import ScreenConfig
 from medrec.config.training import TrainConfig
-from medrec.data.detection import TYPE
 from medrec.domain.finding import CasePrediction, Label
 from medrec.domain.reference import LabelledBox, Reference
 from medrec.evaluation.discrimination import auroc_rounds
@@ -121,7 +120,7 @@ def _truth(config: TrainConfig, references: Sequence[Reference], root: Path) -> 
 
 def _as_label(box: LabelledBox, classes: Mapping[str, str]) -> LabelledBox:
     """A box under its class's label; the class is told as in training, by type and then label."""
-    for name in (box.attributes.get(TYPE, ""), str(box.label)):
+    for name in box.names:
         if name in classes:
             return replace(box, label=Label(classes[name]))
     return box

@@ -83,6 +83,33 @@ def test_nothing_is_overwritten_and_nothing_is_written_where_something_is_wrong(
     assert not (archive / "other.boxes.csv").exists()
 
 
+@pytest.mark.parametrize("name", ["m.csv", "m.boxes.csv"])
+def test_a_sheet_never_takes_the_place_of_the_manifest_or_its_boxes(archive, name):
+    outcome = medrec("dataset", "import", "coco", archive / "coco.json", "--out", archive / "m.csv",
+                     "--patient-unknown", "--preview", archive / name)  # fmt: skip
+
+    assert 1 == outcome.exit_code
+    assert "--preview" in outcome.output
+    assert not (archive / "m.csv").exists()
+
+
+def test_a_sheet_that_exists_is_named_by_its_own_option(archive):
+    (archive / "sheet.png").write_bytes(b"")
+    outcome = medrec("dataset", "import", "coco", archive / "coco.json", "--out", archive / "m.csv",
+                     "--patient-unknown", "--preview", archive / "sheet.png")  # fmt: skip
+
+    assert "--out" not in outcome.output
+    assert "sheet.png exists" in outcome.output
+
+
+def test_a_sheet_of_boxes_is_refused_where_no_boxes_are_asked_for(tmp_path):
+    outcome = medrec("dataset", "import", "masks", tmp_path, "--images", "*.nii", "--mask", "m.nii",
+                     "--preview", tmp_path / "sheet.png", "--out", tmp_path / "m.csv")  # fmt: skip
+
+    assert 2 == outcome.exit_code
+    assert "--boxes" in outcome.output
+
+
 def test_no_patient_id_of_dicom_is_written_where_segmentations_are_imported(tmp_path):
     outcome = medrec("dataset", "import", "seg", two_series(tmp_path / "a", studies=(1, 2)),
                      "--out", tmp_path / "m.csv", "--patient-id")  # fmt: skip
@@ -205,6 +232,35 @@ def test_masks_of_volumes_become_solid_boxes(tmp_path):
     assert ["path,x0,y0,x1,y1,z0,z1,label", "A/flair.nii.gz,3,5,9,11,2,6,tumor"] == (
         tmp_path / "m.boxes.csv"
     ).read_text().splitlines()
+
+
+def _deep_and_thin(folder):
+    """A volume whose lesion has 24 voxels, but never more than 3 on a slice."""
+    (folder / "A").mkdir(parents=True)
+    mask = np.zeros((20, 24, 8), np.uint8)
+    mask[3, 5:8, :] = 1
+    for name, voxels in (("mask", mask), ("flair", mask * 90 + np.arange(8, dtype=np.uint8))):
+        nib.save(nib.Nifti1Image(voxels, np.diag([1.0, 1.0, 5.0, 1.0])),
+                 folder / "A" / f"{name}.nii.gz")  # fmt: skip
+    return ("dataset", "import", "masks", folder, "--images", "*/flair.nii.gz", "--mask",
+            "mask.nii.gz", "--boxes", "volume", "--smallest", "10",
+            "--out", folder / "m.csv")  # fmt: skip
+
+
+def test_a_case_without_a_large_enough_lesion_has_no_box_either(tmp_path):
+    outcome = medrec(*_deep_and_thin(tmp_path), "--per", "case")
+
+    assert outcome.exit_code == 0, outcome.output
+    assert [False] == [row.labels[TUMOR] for row in read_manifest(tmp_path / "m.csv")]
+    assert "0 boxes" in outcome.output
+
+
+def test_boxes_of_volumes_that_would_contradict_labels_of_slices_are_refused(tmp_path):
+    outcome = medrec(*_deep_and_thin(tmp_path))
+
+    assert 2 == outcome.exit_code
+    assert "--smaller-unknown" in outcome.output
+    assert 0 == medrec(*_deep_and_thin(tmp_path / "again"), "--smaller-unknown").exit_code
 
 
 @pytest.fixture

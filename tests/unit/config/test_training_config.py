@@ -29,5 +29,32 @@ def test_chest_films_are_not_mirrored(part):
     assert validate(a_config(part, flip_left_right=0), TrainConfig, where="x.yaml")
 
 
+@pytest.mark.parametrize(
+    ("model", "wanted"),
+    [
+        ({"mirror_average": True}, r"model\.mirror_average must be false"),
+        ({"kind": "detector_2d", "boxes": {"mirror": True}}, r"model\.boxes\.mirror must be false"),
+    ],
+)
+def test_chest_films_are_not_looked_at_in_a_mirror(model, wanted):
+    asked = {**a_config("CHEST", flip_left_right=0), "model": model}
+    with pytest.raises(ConfigError, match=wanted):
+        validate(asked, TrainConfig, where="x.yaml")
+
+    asked["scope"]["body_part"] = ["BREAST"]
+    assert validate(asked, TrainConfig, where="x.yaml")
+
+
+@pytest.mark.parametrize(("value", "is_refused"), [(0.5, True), (None, False)])
+def test_a_rule_that_means_nothing_is_refused_before_anything_is_trained(value, is_refused):
+    hit = {"rule": "centre_in_box", "value": value}
+    asked = {**a_config("BREAST"), "calibration": {"hit": hit}}
+    if is_refused:
+        with pytest.raises(ConfigError, match="centre_in_box has no value"):
+            validate(asked, TrainConfig, where="x.yaml")
+    else:
+        assert validate(asked, TrainConfig, where="x.yaml")
+
+
 def test_other_parts_may_be_mirrored():
     assert validate(a_config("BREAST", flip_left_right=0.5), TrainConfig, where="x.yaml")

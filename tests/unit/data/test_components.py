@@ -55,3 +55,12 @@ def test_a_stack_is_no_picture():
 
 def test_an_empty_mask_has_no_box():
     assert [] == boxes_in_mask(np.zeros((4, 4, 2), bool), slice_axis=2, per="volume")
+
+
+def test_a_deep_thin_piece_is_as_large_as_its_largest_region_on_a_slice():
+    mask = np.zeros((4, 4, 20), dtype=bool)
+    mask[1, 1:3, :] = True
+    mask[1:3, 1:3, 4] = True
+    assert [(Box(1, 1, 3, 3, 0, 20), 4)] == boxes_in_mask(
+        mask, slice_axis=2, per="volume", by_slice=True
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -272,6 +273,61 @@ def test_images_without_a_line_are_empty(pictures):
     )
 
     assert [True, False] == [row.labels["tumor"] for row in found.references]
+
+
+def test_two_spellings_of_a_path_are_one_image(pictures):
+    path = table(pictures, "image,x0,y0,x1,y1,who\n./images//a1.png,1,2,3,4,p\n"
+                           "images/a1.png,5,6,9,9,p\n")  # fmt: skip
+
+    found = import_boxes(path, COLUMNS, root=pictures, further=["images/a1.png"])
+
+    assert [("images/a1.png", True)] == [
+        (row.path, row.labels["tumor"]) for row in found.references
+    ]
+    assert ["images/a1.png"] * 2 == [name for name, _ in found.boxes]
+
+
+def test_a_coco_file_that_spells_an_image_in_two_ways_names_it_twice(pictures):
+    images = [{"id": n, "file_name": f"{start}images/a1.png"} for n, start in enumerate(("", "./"))]
+    path = coco(pictures, images=images, annotations=[])
+
+    problems = problems_of(lambda: import_coco(path, root=pictures, patient=patient_of))
+
+    assert ["images[1]: the image 'images/a1.png' is named twice"] == problems
+
+
+def test_two_images_of_one_yolo_text_file_are_refused(pictures):
+    Image.new("L", (40, 20), 9).save(pictures / "images" / "a1.jpg")
+
+    problems = problems_of(lambda: import_yolo(yolo(pictures), patient=patient_of))
+
+    assert 1 == len(problems)
+    assert (
+        "labels/a1.txt: holds boxes of one image, but images/a1.jpg and images/a1.png"
+        in (problems[0])
+    )
+
+
+@pytest.mark.parametrize("name", ["path", "x0", "z1", "label"])
+def test_an_attribute_never_takes_the_place_of_a_box_s_own_column(pictures, name):
+    path = table(pictures, "image,x0,y0,x1,y1,who,other\nimages/a1.png,1,2,3,4,p,9\n")
+
+    problems = problems_of(
+        lambda: import_boxes(path, replace(COLUMNS, attributes={name: "other"}), root=pictures)
+    )
+
+    assert [f"attribute {name}: a column of boxes files is called so; name it otherwise"] == (
+        problems
+    )
+
+
+def test_a_size_of_polygons_is_refused(pictures):
+    path = table(pictures, 'image,polygon\nimages/a1.png,"[[1, 1], [9, 2], [5, 8]]"\n')
+    columns = BoxColumns(path="image", box=("polygon",), is_size=True, label="tumor")
+
+    problems = problems_of(lambda: import_boxes(path, columns, root=pictures, patient=patient_of))
+
+    assert ["polygons have points and no width and height: leave out --size"] == problems
 
 
 def test_every_problem_of_a_table_is_listed_at_once(pictures):

@@ -183,6 +183,28 @@ def test_a_joined_box_reaches_all_its_slices_where_a_case_has_two_series():
     )  # fmt: skip
 
 
+def test_negative_slices_beside_an_exam_with_boxes_leave_its_volume_whole():
+    exam = a_reference(path="a", patient="p", labels={TUMOR: True}, boxes="boxes.csv")
+    slices = [a_reference(path="a", patient="p", slice=n, labels={TUMOR: n == 4}) for n in (3, 4)]
+    truth = {("a", None): (a_truth(SOLID),), ("a", 3): ()}
+
+    result, _, _ = measured([a_film("a", (SOLID, 4), images=(3, 4))], [exam, *slices], truth)
+
+    assert (1, 1, True) == (result.images, result.lesions, result.is_solid)
+
+
+def test_series_that_can_t_be_told_apart_are_in_no_figure():
+    # The first slices of b are blank: its images go on where those of a end.
+    sources = [*((f"s/a/{n}.dcm", n) for n in range(4)), *((f"s/b/{n}.dcm", n) for n in (5, 6))]
+    mixed = replace(a_study(*sources, regions=[joined("b")]), series="s/a/0.dcm")
+    rows = [a_reference(path="s/a", patient="p", labels={})]
+
+    result, _, notes = measured([mixed], rows, {("s/a", None): (a_truth(SOLID),)})
+
+    assert result is None
+    assert any("several series" in note for note in notes)
+
+
 def test_a_whole_row_is_that_of_the_series_it_names():
     rows = [a_reference(path="s/b", case="c-study", labels={})]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 from monai.data.box_utils import box_iou, non_max_suppression
-from torchvision.ops import nms
+from torchvision.ops import batched_nms, nms
 
 from medrec.models.boxes import BoxRules, choose, either, overlaps, suppress
 from medrec.models.detections import DetectorOutput
@@ -64,6 +64,44 @@ def test_nothing_is_left_of_no_boxes(dims):
         torch.zeros(0, 2 * dims), torch.zeros(0), torch.zeros(0, dtype=torch.long), overlap=0.5
     )
     assert 0 == len(found)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("most", [1, 7, 60, 5000])
+def test_the_highest_boxes_are_the_same_whether_lower_ones_are_looked_at(dims, most):
+    boxes, logits = (
+        _boxes(2500, dims),
+        torch.randn(2500, generator=torch.Generator().manual_seed(4)),
+    )
+    groups = torch.arange(2500) % 2
+    every = suppress(boxes, logits, groups, overlap=0.3)
+    found = suppress(boxes, logits, groups, overlap=0.3, most=most)
+    assert min(most, len(every)) <= len(found)
+    assert every[: len(found)].tolist() == found.tolist()
+
+
+def test_few_wanted_boxes_are_not_held_against_all_others(monkeypatch):
+    looked_at = []
+
+    def counting(boxes, *rest):
+        looked_at.append(len(boxes))
+        return batched_nms(boxes, *rest)
+
+    monkeypatch.setattr("medrec.models.boxes.batched_nms", counting)
+    boxes, logits = _boxes(2500, 2), torch.randn(2500, generator=torch.Generator().manual_seed(4))
+    suppress(boxes, logits, torch.zeros(2500, dtype=torch.long), overlap=0.3, most=10)
+    assert [40] == looked_at
+
+
+def test_a_label_far_below_the_wanted_boxes_keeps_its_likeliest():
+    boxes = torch.tensor([[5.0 * n, 0, 5.0 * n + 4, 4] for n in range(40)])
+    logits = torch.linspace(8, 4, 40)[:, None].repeat(1, 2)
+    logits[:, 1] -= 12
+    (found,) = choose(_output(logits, boxes), (0, 1), BoxRules(most=3), (300, 300))
+    assert [(8.0, 0), (-4.0, 1)] == [
+        (float(found.logits[n]), int(found.labels[n])) for n in (0, len(found) - 1)
+    ]
+    assert 4 == len(found)
 
 
 def test_a_lesion_of_unsure_type_is_as_likely_as_any_of_its_types():

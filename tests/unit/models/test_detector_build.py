@@ -65,6 +65,11 @@ def test_a_detector_of_centre_points_has_one_anchor_on_its_finest_level():
     assert "centre" == build_detection(config).loss.matching
 
 
+def test_a_loss_that_centre_points_would_not_learn_by_is_refused():
+    with pytest.raises(ValueError, match="class_loss: hard_negative is of anchors"):
+        _flat(head="centre", class_loss="hard_negative")
+
+
 def test_anchors_that_don_t_fit_the_levels_are_refused():
     with pytest.raises(ValueError, match="wanted 1 for each of 2 levels"):
         _flat(anchors=[[[20.0, 20.0]]])

@@ -135,15 +135,53 @@ def test_a_window_larger_than_the_volume_sees_it_whole():
 
 def test_nothing_is_found_where_nothing_is():
     (found,) = Finder(windows=Windows((32, 32)))([_Drawn()], torch.zeros(1, 1, 64, 64))
-    assert (found.boxes.logits <= -9.0).all()
+    assert 0 == len(found.boxes)
+
+
+@pytest.mark.parametrize(
+    ("side", "windows", "most"), [(320, None, 4), (32, None, 9), (640, Windows((320, 320)), 4)]
+)
+def test_large_pictures_go_through_the_network_few_at_a_time(side, windows, most):
+    seen = []
+
+    class _Counting(_Drawn):
+        def forward(self, images):
+            seen.append(len(images))
+            return super().forward(images)
+
+    images = torch.zeros(9, 1, side, side)
+    for number, image in enumerate(images):
+        image[0, number : number + 9, 3:20] = 1
+    found = Finder(windows=windows)([_Counting()], images)
+    assert most == max(seen)
+    assert list(range(9)) == [int(one.boxes.boxes[0, 0]) for one in found]
+
+
+def test_rectifiers_that_overwrite_give_the_same_gradient():
+    images = torch.rand(2, 1, 64, 64)
+    gradients = []
+    for in_place in (True, False):
+        detector = _pictures().train()
+        layers = [layer for layer in detector.modules() if isinstance(layer, nn.ReLU)]
+        assert 8 == sum(layer.inplace for layer in layers)
+        for layer in layers:
+            layer.inplace = in_place
+        output = detector(images)
+        (output.class_logits.sum() + output.boxes.square().mean()).backward()
+        gradients.append([one.grad for one in detector.parameters() if one.grad is not None])
+    assert all(map(torch.equal, *gradients))
 
 
 def test_members_vote():
     image = torch.zeros(1, 1, 32, 32)
     image[..., 4:10, 20:28] = 1
-    rules = BoxRules(lowest_logit=-4.6)
-    (found,) = Finder(rules)([_Drawn(), _Drawn()], image)
+    blind = _Drawn()
+    blind._box = lambda image: torch.zeros(2 * image.ndim)
+    (found,) = Finder(BoxRules(lowest_logit=-4.6))([_Drawn(), blind], image)
     assert [[4, 20, 10, 28]] == found.boxes.boxes.round().tolist()
+    assert pytest.approx(float(torch.tensor(1.0).sigmoid()) / 2) == float(
+        found.boxes.logits.sigmoid()
+    )
 
 
 def test_a_pyramid_that_says_nothing_of_its_stages_can_t_be_made():

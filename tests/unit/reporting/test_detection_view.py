@@ -48,6 +48,13 @@ def test_an_image_with_nothing_on_it_is_not_drawn():
     assert () == to_judged_views(an_outcome(JudgedImage(3, (), ())))
 
 
+def test_of_what_is_known_of_a_lesion_its_type_alone_is_shown():
+    lesion = a_lesion(type="glioma", patient="PLANTED", reader="PLANTED")
+    (view,) = to_judged_views(an_outcome(JudgedImage(3, (lesion,), ())))
+
+    assert ["Missed: lesion (type glioma)"] == [row.what for row in view.rows]
+
+
 def test_images_with_missed_lesions_come_first():
     found = JudgedImage(1, (a_lesion("found"),), ())
     missed = JudgedImage(2, (a_lesion(),), ())

@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from factories import a_finding, a_prediction
+from factories import a_finding, a_prediction, a_volume
 from PIL import Image
 
-from medrec.domain.box import Box, BoxMm
+from medrec.domain.box import Box, BoxMm, to_mm
 from medrec.domain.finding import Decision, Label, RawRegion, Region
+from medrec.domain.geometry import Geometry
 from medrec.reporting.orientation import Turn
 from medrec.reporting.pictures import draw_boxes, draw_pictures
-from medrec.reporting.regions import on_slice, read_regions, shown_regions
+from medrec.reporting.regions import lies_in, on_slice, read_regions, shown_regions
 
 TUMOR = Label("tumor")
 
@@ -24,6 +25,13 @@ def _region(probability: float, **changes) -> Region:
         "box_mm": BoxMm((-1.0, 2.0, 3.0), (4.0, 5.0, 6.0)),
     }
     return Region(probability=probability, **{**facts, **changes})
+
+
+def _stack(affine=None):
+    """Ten slices in one file; without an affine it has no place in the patient."""
+    geometry = None if affine is None else Geometry(affine)
+    voxels = np.zeros((1, 12, 12, 10), dtype=np.float32)
+    return a_volume(voxels=voxels, geometry=geometry, slice_sources=("scan.nii",) * 10)
 
 
 def _case(*regions, threshold=0.4, decision=Decision.FLAG):
@@ -66,7 +74,32 @@ def test_a_solid_region_names_its_slices_and_its_place_in_the_patient():
 
 def test_only_regions_of_the_key_slice_are_drawn_on_it():
     case = _case(_region(0.9), _region(0.8, slice=5), _region(0.7, box_px=Box(0, 0, 2, 2, 3, 6)))
-    assert [0.9, 0.7] == [value for _, value in on_slice(case, 4, "scan.nii")]
+    assert [0.9, 0.7] == [value for _, value in on_slice(case, 4, _stack())]
+
+
+def test_regions_of_another_series_are_not_drawn_on_the_key_slice():
+    solid = _region(0.9, box_px=Box(2, 3, 8, 9, 3, 6))
+    case = _case(solid, _region(0.8, source="other/4.dcm", box_px=Box(2, 3, 8, 9, 3, 6)))
+    assert [0.9] == [value for _, value in on_slice(case, 4, _stack())]
+
+
+def test_of_two_stacks_in_one_file_a_region_lies_in_that_whose_place_it_has():
+    stacks = [_stack(affine=np.diag([side, side, 5.0, 1.0])) for side in (1.0, 2.0)]
+    box = Box(2, 3, 8, 9, 3, 6)
+    region = _region(0.9, box_px=box, box_mm=to_mm(box, stacks[1].geometry, slice_axis=2))
+    assert [False, True] == [lies_in(region, stack) for stack in stacks]
+
+
+def test_each_label_has_its_own_threshold():
+    cyst = Label("cyst")
+    findings = (
+        a_finding(threshold=0.8, operating_point="screening"),
+        a_finding(label=cyst, threshold=0.1, operating_point="screening"),
+    )
+    regions = (_region(0.7), _region(0.2, label=cyst))
+    case = a_prediction(findings=findings, regions=regions, decision=Decision.FLAG)
+    assert [cyst] == [region.label for region in shown_regions(case)]
+    assert read_regions(case).is_flagged_without
 
 
 @pytest.mark.parametrize("transpose", [False, True])

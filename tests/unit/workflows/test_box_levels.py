@@ -1,25 +1,36 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
 import torch
 from factories import a_reference
+from lesion_factory import a_detector_config
 from scipy.special import expit
 
 from medrec.calibration.boxes import PictureBoxes
+from medrec.config.base import validate
 from medrec.config.calibration import CalibrationConfig
+from medrec.config.training import TrainConfig
 from medrec.domain.finding import Label
+from medrec.errors import CalibrationError
 from medrec.evaluation.samples import Samples
 from medrec.models.detections import Detections
 from medrec.models.finder import Found
 from medrec.workflows.box_levels import (
     calibrate_boxes,
+    find_boxes,
     fit_levels_of_detector,
     to_picture_boxes,
 )
 from medrec.workflows.scored import ScoredSlices
+
+if TYPE_CHECKING:
+    from medrec.data.detection import DetectionSlices
 
 TUMOR = Label("tumor")
 CONFIG = CalibrationConfig(bootstrap_rounds=50)
@@ -127,6 +138,17 @@ def test_objects_become_truth_of_their_labels_and_ignored_ones_are_marked():
     own = to_picture_boxes(found, objects, [0, 1])
     assert [1, 0, 1] == own.truth_label.tolist()
     assert [False, True, True] == own.is_ignored.tolist()
+
+
+def test_a_network_that_gives_no_number_is_never_calibrated_as_if_nothing_were_there(monkeypatch):
+    none = torch.zeros(0, dtype=torch.long)
+    found = Found(Detections(torch.zeros(0, 4), torch.zeros(0), none, none), None)
+    every = [found, replace(found, is_finite=False), found]
+    monkeypatch.setattr("medrec.workflows.box_levels.predict_boxes", lambda *_, **__: every)
+    prepared = cast("DetectionSlices", SimpleNamespace(inputs=list, objects=torch.zeros(3, 1, 5)))
+    config = validate(a_detector_config(Path("m.csv")), TrainConfig, where="test")
+    with pytest.raises(CalibrationError, match="no number for 1 of 3 pictures"):
+        find_boxes(torch.nn.Identity(), prepared, config, device="cpu")
 
 
 def test_unknown_objects_make_an_unknown_picture():
