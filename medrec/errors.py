@@ -9,6 +9,7 @@ MedrecError                 exit code 1, one message, no traceback
 ├── PackageError            a model package that is foreign, changed or incomplete
 ├── WeightsError            pretrained weights that are missing, changed or of another shape
 ├── CalibrationError        too little or unfit data to calibrate on
+├── PlantingError           a scan into which no lesion can be planted
 ├── OutputError             the output folder can't be used
 ├── UsageError              exit code 2: an option's value that means nothing
 └── ScanError               one scan can't be judged: becomes a row in files.csv, never stops a run
@@ -79,6 +80,10 @@ class WeightsError(MedrecError):
 
 class CalibrationError(MedrecError):
     """Data that a calibrator or an operating point can't be fitted on."""
+
+
+class PlantingError(MedrecError):
+    """A scan, or a place in it, into which no lesion can be planted: no chest, no contrast."""
 
 
 class UsageError(MedrecError):

@@ -48,7 +48,9 @@ def validate(files: Annotated[list[Path], typer.Argument(help="Configs to check.
 def schema(
     kind: Annotated[
         str | None,
-        typer.Argument(help="train, pretrain, screen, rules or evaluate; all if left out."),
+        typer.Argument(
+            help="train, pretrain, screen, rules, evaluate or lesions; all if left out."
+        ),
     ] = None,
 ) -> None:
     """Print the JSON schema of configs."""

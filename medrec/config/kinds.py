@@ -7,6 +7,7 @@ from typing import Any
 
 from medrec.config.base import Schema, read_yaml, validate
 from medrec.config.evaluation import EvaluateConfig
+from medrec.config.lesions import LesionsConfig
 from medrec.config.pretraining import PretrainConfig
 from medrec.config.screening import ScreenConfig
 from medrec.config.selection import RulesConfig
@@ -15,6 +16,7 @@ from medrec.errors import ConfigError
 
 SCHEMAS: dict[str, type[Schema]] = {
     "evaluate": EvaluateConfig,
+    "lesions": LesionsConfig,
     "pretrain": PretrainConfig,
     "rules": RulesConfig,
     "screen": ScreenConfig,

@@ -64,7 +64,8 @@ def test_an_unknown_kind_is_refused_with_the_known_ones(tmp_path):
     path.write_text("kind: screening\n", encoding="utf-8")
 
     with pytest.raises(
-        ConfigError, match=r"wanted one of evaluate, pretrain, rules, screen, train.*'screening'"
+        ConfigError,
+        match=r"wanted one of evaluate, lesions, pretrain, rules, screen, train.*'screening'",
     ):
         read_any_config(path)
 

@@ -21,6 +21,7 @@ WITHOUT_TORCH = [
     "medrec.domain",
     "medrec.evaluation",
     "medrec.io",
+    "medrec.lesions",
     "medrec.reporting",
 ]
 

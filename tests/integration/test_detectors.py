@@ -6,6 +6,8 @@ import csv
 import json
 from typing import TYPE_CHECKING
 
+import nibabel as nib
+import numpy as np
 import pytest
 import yaml
 from lesion_factory import a_detector_config, write_lesion_films, write_lesion_volumes
@@ -179,6 +181,39 @@ def test_an_exam_of_volumes_is_never_less_likely_than_its_boxes(volumes):
     for prediction in read_journal(volumes / "out"):
         highest = max((region.probability for region in prediction.regions), default=0.0)
         assert prediction.findings[0].probability >= highest
+
+
+def test_volumes_at_a_fixed_spacing_are_trained_calibrated_and_screened_through_windows(tmp_path):
+    manifest = write_lesion_volumes(tmp_path / "scans", 20, vary=True)  # slices of 1 and of 2 mm
+    config = a_detector_config(
+        manifest,
+        model={"kind": "detector_3d", "classes": None, "window_size": [16, 24, 24]},
+        preprocess={"spacing_mm": [2.0, 1.0, 1.0], "crop": "none"},
+        splits={"folds": 2, "test_fraction": 0.5},
+        scope={"modality": ["MR"], "body_part": ["BRAIN"], "dimensionality": "volume"},
+    )
+    del config["model"]["backbone"]
+    config["fit"] |= {"epochs": 2}
+    config["cache"] = {"folder": "cache"}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+
+    _medrec("train", tmp_path / "config.yaml", "--out", tmp_path / "run", "--device", "cpu")
+
+    model, scans = tmp_path / "run" / "model", tmp_path / "scans"
+    assert (2.0, 1.0, 1.0) == open_package(model).manifest.preprocess.spacing_mm
+    index = next((tmp_path / "cache").glob("*/index.jsonl")).read_text().splitlines()
+    shapes = {tuple(json.loads(line)["to_source"][-3:]) for line in index}
+    assert {(20, 40, 40), (20, 40, 48)} == shapes
+    voxels = np.random.default_rng(0).integers(60, 120, (40, 40, 20)).astype(np.int16)
+    nib.Nifti1Image(voxels, None).to_filename(scans / "unknown.nii")
+    words = ("screen", scans, "--model", model, "--out", tmp_path / "out", "--modality", "MR")
+    assert 3 == CliRunner().invoke(app, [*map(str, words)]).exit_code  # one was refused
+    found = {one.source: one for one in read_journal(tmp_path / "out")}
+    assert "bad_geometry" == found.pop("unknown.nii").reason.code
+    assert 20 == len(found)
+    for one in found.values():
+        assert one.findings
+        assert all(region.box_mm is not None for region in one.regions)
 
 
 def test_calibrating_anew_keeps_the_boxes_and_the_floor(run):

@@ -1,0 +1,122 @@
+r"""How long planting takes: milliseconds a film, as a share of the training step of the same run.
+
+    OMP_NUM_THREADS=1 python benchmarks/plant.py FILMS --recipe configs/lesions/xray-chest.yaml
+
+FILMS is a folder of frontal chest films (PNG or JPEG), or one with a cases.csv (image, use), of
+which those with use `plant` are taken. They are brought to --side px and held in memory: reading is
+not timed. Times are those that the processor spent, whatever else runs on it. `find` is finding the
+chest, done once a film and kept; `plant` one lesion into a film whose chest is known; `both` what a
+film costs that was never seen before. The step is forward and backward of a small network on one
+film, on one thread as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import statistics
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import timm
+import torch
+from PIL import Image
+
+from medrec.errors import PlantingError
+from medrec.lesions.build import read_film_recipe
+from medrec.lesions.chest import find_chest
+from medrec.lesions.films import plant_film
+from medrec.lesions.lesion import lesion_generator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from medrec.lesions.recipe import FilmRecipe
+
+LIMIT_MS = 15.0
+SUFFIXES = {".png", ".jpg", ".jpeg"}
+
+
+def names_of(folder: Path) -> list[Path]:
+    """The films of a folder, by name."""
+    table = folder / "cases.csv"
+    if not table.is_file():
+        return sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES)
+    with table.open(encoding="utf-8", newline="") as file:
+        return sorted(
+            folder / row["image"] for row in csv.DictReader(file) if row["use"] == "plant"
+        )
+
+
+def read_films(folder: Path, *, side: int, count: int) -> list[NDArray[np.uint8]]:
+    """The first films of a folder by name, the longer side `side` px."""
+    films = []
+    for name in names_of(folder)[:count]:
+        picture = Image.open(name).convert("L")
+        scale = side / max(picture.size)
+        size = (round(picture.width * scale), round(picture.height * scale))
+        films.append(np.asarray(picture.resize(size)))
+    return films
+
+
+def milliseconds(work: Callable[[], object]) -> float:
+    """Time of the processor for one call."""
+    started = time.process_time()
+    work()
+    return 1000 * (time.process_time() - started)
+
+
+def time_film(film: NDArray[np.uint8], recipe: FilmRecipe, *, number: int) -> tuple[float, float]:
+    """Milliseconds to find the chest, and to plant one lesion."""
+    finding = milliseconds(lambda: find_chest(film))
+    chest = find_chest(film)
+    rng = lesion_generator(0, number)
+    return finding, milliseconds(lambda: plant_film(film, recipe, rng, terrain=chest))
+
+
+def time_step(backbone: str, *, side: int, rounds: int = 5) -> float:
+    """Milliseconds of forward and backward on one film, the median."""
+    network = timm.create_model(backbone, in_chans=1, num_classes=1)
+    film = torch.zeros(2, 1, side, side)  # two: batch norm wants more than one
+    times = [milliseconds(lambda: network(film).sum().backward()) / 2 for _ in range(rounds + 1)]
+    return statistics.median(times[1:])
+
+
+def main() -> None:
+    """Print the table; exit 1 where the limit is missed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("films", type=Path)
+    parser.add_argument("--recipe", type=Path, default=Path("configs/lesions/xray-chest.yaml"))
+    parser.add_argument("--side", type=int, default=512)
+    parser.add_argument("--count", type=int, default=60)
+    parser.add_argument("--backbone", default="tf_efficientnet_lite0")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    recipe = read_film_recipe(options.recipe)
+    films = read_films(options.films, side=options.side, count=options.count)
+    find_chest(films[0])  # the bank of lungs is made once a process
+    times, refused = [], 0
+    for number, film in enumerate(films):
+        try:
+            times.append(time_film(film, recipe, number=number))
+        except PlantingError:
+            refused += 1
+    find, plant, both = (
+        statistics.median(column)
+        for column in ([a for a, _ in times], [b for _, b in times], [a + b for a, b in times])
+    )
+    step = time_step(options.backbone, side=options.side)
+    print(f"{len(times)} films of {options.side} px, {refused} refused, one thread")
+    for name, value in (("find", find), ("plant", plant), ("both", both)):
+        print(f"{name:6} {value:7.2f} ms  {value / step:6.1%} of a step of {step:.0f} ms")
+    print(f"limit {LIMIT_MS:.0f} ms: {'met' if plant < LIMIT_MS else 'missed'} by plant,", end=" ")
+    print(f"{'met' if both < LIMIT_MS else 'missed'} by both")
+    raise SystemExit(int(plant >= LIMIT_MS))
+
+
+if __name__ == "__main__":
+    main()
