@@ -77,11 +77,22 @@ def score_test(
     )
     boxes = _truth(config, references, root) if is_detector(config.model) else None
     result = evaluate_predictions(predictions, references, settings=settings, boxes=boxes)
-    write_evaluation_report(out, result)
+    write_evaluation_report(out, _with_warning(result, config.test.within if config.test else None))
     figures = list(_figures_within(result, config.test.within) if config.test else _figures(result))
     figures += [figure for found in result.exclusive for figure in _group_figures(found)]
     figures += _run_figures(package, config, predictions, references)
     return ModelTest(tuple(figures), tuple(result.notes))
+
+
+def _with_warning(result: EvaluationResult, column: str | None) -> EvaluationResult:
+    """The same; where archives differ, it says first that figures of all together mix them."""
+    if column is None:
+        return result
+    warning = (
+        f"figures of all rows mix what {column} keeps apart: a network may know the archive and "
+        f"not the lesion; read those of each {column}, further down"
+    )
+    return replace(result, notes=(warning, *result.notes))
 
 
 def _columns(config: TrainConfig) -> list[str]:

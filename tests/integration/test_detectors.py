@@ -85,6 +85,8 @@ def test_figures_are_told_within_an_archive_alone(run):
     assert "| lesion, archive A, boxes (" in card
     assert "| lesion, archive B, boxes (" in card
     assert "| lesion, boxes (" not in card
+    page = (run / "run" / "test" / "report.html").read_text()
+    assert "figures of all rows mix what archive keeps apart" in page
 
 
 def test_lesions_are_found_where_they_were_planted(run, screened):
