@@ -251,6 +251,7 @@ def test_centre_points_seen_through_windows_and_mirrors_by_members_that_vote(tmp
         manifest, model={"head": "centre", "levels": 3, "finest_stride": 4, **looks}
     )
     config |= {"ensemble": {"kind": "folds"}, "fit": config["fit"] | {"epochs": 14}}
+    config["scope"]["body_part"] = ["HAND"]  # a chest is never mirrored
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     _medrec("train", tmp_path / "config.yaml", "--out", tmp_path / "run", "--device", "cpu")
     found = json.loads((tmp_path / "run" / "test" / "evaluation.json").read_text())
