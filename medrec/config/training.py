@@ -28,6 +28,7 @@ from medrec.config.model import (
     is_detector,
     is_of_exams,
 )
+from medrec.config.planting import PlantConfig, planting_misfits
 from medrec.config.preprocess import AugmentConfig, PreprocessConfig
 from medrec.domain.modality import Modality, Sequence
 
@@ -189,6 +190,8 @@ class TrainConfig(Schema):
     scope: ScopeConfig
     preprocess: PreprocessConfig = PreprocessConfig()
     augment: AugmentConfig = AugmentConfig()
+    plant: PlantConfig | None = None
+    """Lesions that are planted into scans without one while the network learns. None: none."""
     cache: CacheConfig | None = None
     """None: float16, in the run's folder."""
     model: NetworkConfig = ModelConfig()
@@ -264,6 +267,7 @@ def _misfits(config: TrainConfig) -> Iterator[str]:
     swin = isinstance(config.model, VolumeConfig) and config.model.architecture == "swin"
     if swin and size is not None and any(side % _SWIN_STEP for side in size):
         yield f"preprocess.volume_size: each side must be a multiple of {_SWIN_STEP} for swin"
+    yield from planting_misfits(config)
     if is_of_exams(config.model):
         yield from _exam_misfits(config)
     if is_detector(config.model):
