@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from medrec.config.base import Schema, read_config
 from medrec.config.lesions import LesionsConfig
-from medrec.config.model import DetectorConfig, ModelConfig, classes_of, is_detector
+from medrec.config.model import AnyModel, DetectorConfig, ModelConfig, classes_of, is_detector
 from medrec.domain.modality import Modality
-
-if TYPE_CHECKING:
-    from medrec.config.training import ScopeConfig, TrainConfig
 
 Count = Annotated[int, Field(ge=1, le=20)]
 
@@ -68,46 +65,31 @@ def resolve_recipe(source: Path | LesionsConfig, *, folder: Path) -> LesionsConf
     return read_config(folder / source, LesionsConfig) if isinstance(source, Path) else source
 
 
-def planted_label(plant: PlantConfig, primary: str) -> str:
-    """The label that becomes positive."""
-    return plant.label or primary
+def planted_class(plant: PlantConfig, label: str, classes: Mapping[str, str]) -> int:
+    """The number of the class of planted boxes, among a detector's and the label of each.
 
-
-def planted_class(config: TrainConfig) -> int:
-    """The number of the class of planted boxes, among those of a detector that is allowed."""
-    assert config.plant is not None  # noqa: S101 (asked where there is one)
-    classes = classes_of(config.model, config.labels)
-    label = planted_label(config.plant, config.primary_label)
-    own = config.plant.type or next(name for name, of in classes.items() if of == label)
+    The config was checked by `wrong_plant`.
+    """
+    own = plant.type or next(name for name, of in classes.items() if of == label)
     return list(classes).index(own)
 
 
-def planting_misfits(config: TrainConfig) -> Iterator[str]:
-    """What of a training config doesn't go with planted lesions, whatever the recipe."""
-    plant = config.plant
+def wrong_plant(
+    plant: PlantConfig | None, label: str, labels: Sequence[str], model: AnyModel
+) -> Iterator[str]:
+    """What of labels and network doesn't go with lesions that make `label` positive."""
     if plant is None:
         return
-    label = planted_label(plant, config.primary_label)
-    if label not in config.labels:
-        yield f"plant.label: {label!r} is none of the labels {', '.join(config.labels)}"
+    if label not in labels:
+        yield f"plant.label: {label!r} is none of the labels {', '.join(labels)}"
         return
-    if not isinstance(config.model, ModelConfig | DetectorConfig):
-        yield f"plant: lesions aren't planted for a {config.model.kind} yet; leave it out"
-    if config.exclusive:
-        yield (
-            "plant: in a group of labels that exclude each other a planted lesion would make two "
-            "true at once; leave it out, or exclusive"
-        )
-    yield from _wrong_type(config, plant, label)
-
-
-def _wrong_type(config: TrainConfig, plant: PlantConfig, label: str) -> Iterator[str]:
-    if not is_detector(config.model):
+    if not isinstance(model, ModelConfig | DetectorConfig):
+        yield f"plant: lesions aren't planted for a {model.kind} yet; leave it out"
+    if not is_detector(model):
         if plant.type is not None:
-            yield f"plant.type: a {config.model.kind} has no classes of boxes; leave it out"
+            yield f"plant.type: a {model.kind} has no classes of boxes; leave it out"
         return
-    classes = classes_of(config.model, config.labels)
-    own = [name for name, of in classes.items() if of == label]
+    own = [name for name, of in classes_of(model, labels).items() if of == label]
     if plant.type is None and len(own) > 1:
         yield f"plant.type: name the class of planted boxes, one of {', '.join(own)}"
     if plant.type is not None and plant.type not in own:
@@ -118,9 +100,10 @@ _FILMS = frozenset({Modality.CR, Modality.DX})
 _CHEST = frozenset({"CHEST", "THORAX"})
 
 
-def recipe_misfits(recipe: LesionsConfig, scope: ScopeConfig) -> Iterator[str]:
-    """Why a recipe's lesions don't belong into scans of a scope."""
-    modality = set(scope.modality)
+def recipe_misfits(
+    recipe: LesionsConfig, modality: Sequence[Modality], body_part: Sequence[str]
+) -> Iterator[str]:
+    """Why a recipe's lesions don't belong into scans of a modality and a part of the body."""
     if recipe.brain_mri is not None:
         yield (
             f"plant.recipe: {recipe.name} is for brain MRI, whose lesions aren't planted while a "
@@ -129,18 +112,16 @@ def recipe_misfits(recipe: LesionsConfig, scope: ScopeConfig) -> Iterator[str]:
         return
     chest = recipe.chest_film is not None
     what, wanted = ("chest films", _FILMS) if chest else ("mammograms", frozenset({Modality.MG}))
-    if not modality or not modality <= wanted:
+    if not modality or not set(modality) <= wanted:
         yield (
             f"plant.recipe: {recipe.name} is for {what} ({', '.join(sorted(wanted))}), and "
-            f"scope.modality is {_said(scope.modality)}; name a recipe for these scans"
+            f"scope.modality is {_said(modality)}; name a recipe for these scans"
         )
-    elif chest and not {part.strip().upper() for part in scope.body_part} & _CHEST:
+    elif chest and not {part.strip().upper() for part in body_part} & _CHEST:
         yield (
             f"plant.recipe: {recipe.name} is for chest films, and scope.body_part is "
-            f"{_said(scope.body_part)}; wanted CHEST"
+            f"{_said(body_part)}; wanted CHEST"
         )
-    if scope.dimensionality != "image":
-        yield f"plant.recipe: {recipe.name} is for films, and scope.dimensionality is volume"
 
 
 def _said(words: Sequence[str]) -> str:

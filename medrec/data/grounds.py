@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from medrec.data.preparing import Prepared
@@ -111,5 +112,5 @@ def _load(
 
 def film_in(packed: NDArray[Any]) -> tuple[slice, slice]:
     """Rows and columns of a framed film (H, W) without what was padded beside it, which is 0."""
-    rows, columns = packed.any(axis=1).nonzero()[0], packed.any(axis=0).nonzero()[0]
+    rows, columns = np.flatnonzero(packed.any(axis=1)), np.flatnonzero(packed.any(axis=0))
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)

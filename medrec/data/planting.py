@@ -102,7 +102,7 @@ class Planting:
         """Sides (n, 2) in pixels of what is planted into some rows: a sample, always the same."""
         grounds = [self.grounds[row] for row in rows]
         measured = [(row, one) for row, one in zip(rows, grounds, strict=True) if one is not None]
-        corners = [np.zeros((0, 4))]
+        corners: list[FloatArray] = [np.zeros((0, 4))]
         for row, ground in measured[:_MEASURED]:
             packed = self.greys[ground.item][0].numpy()
             greys = ground.scale.unpack(packed[film_in(packed)])

@@ -30,7 +30,7 @@ STEPS = 65535
 _SAMPLED = 128
 """Percentiles of greys that change are of every n-th pixel, about so many along a side."""
 _DARK = 0.02
-"""Of the scale from 0 to 1: in darker places a blackened pixel can't be told from another."""
+"""Of the scale from 0 to 1: darker pixels are taken to be shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class GreyPreprocessor:
         rise = then - first
         if self.chain.background is not None:  # what was blackened stays black
             shown = np.clip(picture / np.maximum(first, np.float32(_DARK)), 0, 1)
-            rise = np.where(first > _DARK, rise * shown, rise * (picture > 0))
+            rise = np.where(first > _DARK, rise * shown, rise)
         return self._clipped(picture + rise)
 
     def _clipped(self, values: Float32Array) -> Float32Array:

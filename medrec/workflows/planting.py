@@ -7,13 +7,8 @@ from typing import TYPE_CHECKING
 
 from medrec.config.base import read_config
 from medrec.config.lesions import LesionsConfig
-from medrec.config.model import is_detector
-from medrec.config.planting import (
-    planted_class,
-    planted_label,
-    recipe_misfits,
-    resolve_recipe,
-)
+from medrec.config.model import classes_of, is_detector
+from medrec.config.planting import planted_class, recipe_misfits, resolve_recipe
 from medrec.config.training import TrainConfig
 from medrec.data.build import build_grey_cache
 from medrec.data.detection import NOTHING, DetectionSlices
@@ -65,7 +60,7 @@ def read_asked(path: Path, overrides: Sequence[str]) -> TrainConfig:
     if config.plant is None:
         return config
     recipe = resolve_recipe(config.plant.recipe, folder=path.parent)
-    if problems := list(recipe_misfits(recipe, config.scope)):
+    if problems := list(recipe_misfits(recipe, config.scope.modality, config.scope.body_part)):
         raise ConfigError(str(path), problems)
     return config.model_copy(update={"plant": config.plant.model_copy(update={"recipe": recipe})})
 
@@ -83,7 +78,7 @@ class PlantingRun:
         """What of the rows, the splits or the disk doesn't go with planted lesions."""
         if self.config.plant is None:
             return []
-        label = planted_label(self.config.plant, self.config.primary_label)
+        label = self.config.planted_label
         free = [row for row in self._training(references, plan) if self._may_be_free(row, label)]
         problems = []
         if not free:
@@ -143,13 +138,16 @@ class PlantingRun:
     def _rule(self) -> PlantingRule:
         plant = self.config.plant
         assert plant is not None  # noqa: S101 (asked where there is one)
-        label = planted_label(plant, self.config.primary_label)
+        label, classes = (
+            self.config.planted_label,
+            classes_of(self.config.model, self.config.labels),
+        )
         return PlantingRule(
             recipe=self._recipe(),
             share=plant.share,
             lesions=plant.lesions,
             column=self.config.labels.index(label),
-            box_class=planted_class(self.config) if is_detector(self.config.model) else 0,
+            box_class=planted_class(plant, label, classes) if is_detector(self.config.model) else 0,
         )
 
     def _recipe(self) -> FilmRecipe:
@@ -266,7 +264,7 @@ def with_planted(
         recipe_digest=digest_of(recipe),
         share=plant.share,
         lesions=plant.lesions,
-        label=planted_label(plant, config.primary_label),
+        label=config.planted_label,
         scans=len(prepared.planting.rows),
     )
     training = manifest.training.model_copy(update={"planted": facts})
