@@ -109,6 +109,6 @@ def _to_image(found: Detections, truth: torch.Tensor) -> ImageBoxes:
         unit="",
         truth=there[:, :-1],
         is_ignored=there[:, -1] < 0,
-        boxes=found.boxes.double().cpu().numpy(),
-        score=found.logits.double().cpu().numpy(),
+        boxes=found.boxes.cpu().double().numpy(),
+        score=found.logits.cpu().double().numpy(),
     )
