@@ -107,7 +107,7 @@ class DetectionImages:
         if self.guessed:
             yield (
                 f"{counted(len(self.guessed), 'case', 'cases')} of several series"
-                f" ({', '.join(self.guessed[:MOST_NAMED])}) without a word on which images are whose:"
+                f" ({', '.join(self.guessed[:MOST_NAMED])}) don't say which images belong together:"
                 " told by where the slices' numbers fall, which can take two series for one; screen"
                 " them again to be sure"
             )
