@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from torch.nn.functional import logsigmoid
 
 from medrec.models.boxes import overlaps, suppress
 from medrec.models.detections import Detections
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
     Boxes = NDArray[np.float64]
 
-_TINY = 1e-7
+_SUREST = 16.118
+"""Log-odds that no vote exceeds: of a probability of 1e-7, and of its opposite."""
 _AS_SURE = 0.5
 
 
@@ -46,21 +48,42 @@ def fuse(looks: Sequence[Detections], *, overlap: float, is_vote: bool) -> Detec
     shared = overlaps(found.boxes, every.boxes).masked_fill(apart, -1.0)
     shared[torch.arange(len(leaders)), leaders] = 2.0  # a leader follows itself
     cluster = shared.argmax(dim=0)
-    weight = every.logits.double().sigmoid()
-    total = weight.new_zeros(len(leaders)).index_add(0, cluster, weight)
-    corners = weight.new_zeros(found.boxes.shape, dtype=torch.float64).index_add(
-        0, cluster, every.boxes.double() * weight[:, None]
-    )
+    boxes = _means(every.boxes, every.logits, cluster, len(leaders)).to(found.boxes.dtype)
     logits = found.logits
     if is_vote:
-        highest = weight.new_zeros(len(leaders) * len(looks)).scatter_reduce(
-            0, cluster * len(looks) + of_look, weight, "amax"
-        )
-        share = highest.view(len(leaders), len(looks)).mean(dim=1)
-        logits = torch.logit(share, eps=_TINY).to(logits.dtype)
-    boxes = (corners / total[:, None]).to(found.boxes.dtype)
+        place = cluster * len(looks) + of_look
+        logits = _vote(every.logits, place, (len(leaders), len(looks))).to(logits.dtype)
     fused = Detections(boxes, logits, found.labels, found.classes)
     return fused.pick(fused.logits.argsort(descending=True, stable=True))
+
+
+def _means(
+    boxes: torch.Tensor, logits: torch.Tensor, cluster: torch.Tensor, count: int
+) -> torch.Tensor:
+    """The means (count, 2D) of the boxes (M, 2D) of each cluster, weighted by probability.
+
+    float32 throughout (Apple's devices have nothing wider): probabilities are taken relative to
+    the highest of their cluster, so that very unlikely boxes weigh against each other too.
+    """
+    share = logsigmoid(logits.float())
+    highest = share.new_full((count,), -torch.inf).scatter_reduce(0, cluster, share, "amax")
+    weight = torch.exp(share - highest[cluster])
+    total = weight.new_zeros(count).index_add(0, cluster, weight)
+    corners = weight.new_zeros(count, boxes.shape[1])
+    corners = corners.index_add(0, cluster, boxes.float() * weight[:, None])
+    return corners / total[:, None]
+
+
+def _vote(logits: torch.Tensor, place: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
+    """Log-odds (N,) of the mean over L looks of each one's highest probability; `shape` is (N, L).
+
+    `place` (M,) is the cluster and the look of each box, as one number. Summed as logarithms:
+    float32 keeps what tells 0.99999 from 1.
+    """
+    highest = logits.new_full((shape[0] * shape[1],), -torch.inf, dtype=torch.float32)
+    highest = highest.scatter_reduce(0, place, logits.float(), "amax").view(shape)
+    odds = logsigmoid(highest).logsumexp(dim=1) - logsigmoid(-highest).logsumexp(dim=1)
+    return odds.clamp(-_SUREST, _SUREST)
 
 
 def _looks_in_order(looks: Sequence[Detections]) -> torch.Tensor:

@@ -80,9 +80,15 @@ class CaseView:
 
 def hide_paths(prediction: CasePrediction) -> CasePrediction:
     """Name the case by its id where its files' paths stood: paths are the user's own."""
-    images = tuple(replace(image, source=prediction.case_id) for image in prediction.images)
-    regions = tuple(replace(region, source=prediction.case_id) for region in prediction.regions)
-    series = None if prediction.series is None else prediction.case_id
+    here = prediction.case_id
     return replace(
-        prediction, source=prediction.case_id, images=images, regions=regions, series=series
+        prediction,
+        source=here,
+        images=tuple(replace(image, source=here) for image in prediction.images),
+        regions=tuple(
+            replace(region, source=here, series=None if region.series is None else here)
+            for region in prediction.regions
+        ),
+        series=None if prediction.series is None else here,
+        judged_series=tuple(replace(one, source=here) for one in prediction.judged_series),
     )

@@ -42,6 +42,20 @@ def test_a_fused_box_is_the_mean_weighted_by_probability():
     assert pytest.approx(0.5) == float(fused.logits.sigmoid())
 
 
+def test_very_unlikely_boxes_weigh_against_each_other_too():
+    looks = [_found(([0.0, 0, 10, 10], -200.0)), _found(([0.0, 0, 10, 14], -200.0 - np.log(3)))]
+    fused = fuse(looks, overlap=0.5, is_vote=True)
+    torch.testing.assert_close(torch.tensor([[0.0, 0, 10, 11]]), fused.boxes)
+
+
+def test_what_tells_sure_looks_apart_outlives_their_fusion():
+    sure = [_found(([0.0, 0, 10, 10], logit)) for logit in (13.0, 12.0)]
+    fused = fuse(sure, overlap=0.5, is_vote=True)
+    wanted = np.logaddexp(0, -13.0), np.logaddexp(0, -12.0)
+    share = np.mean(np.exp(-np.array(wanted, dtype=np.float64)))
+    assert pytest.approx(np.log(share / (1 - share)), abs=1e-5) == float(fused.logits)
+
+
 def test_what_one_look_of_two_saw_is_half_as_likely():
     fused = fuse([_found(([0.0, 0, 10, 10], 0.0)), _NONE], overlap=0.5, is_vote=True)
     assert pytest.approx(0.25) == float(fused.logits.sigmoid())
