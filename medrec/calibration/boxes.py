@@ -1,4 +1,9 @@
-"""Scores of boxes to probabilities: is there a lesion where the box says so?"""
+"""Scores of boxes to probabilities: is there a lesion where the box says so?
+
+A box's probability is the chance that a lesion lies there by the rule of hits. A second box on a
+lesion that a likelier one has found says nothing of that chance: it is left out of the fit, as it
+is of the measured calibration.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +19,7 @@ from medrec.calibration.folds import assign_folds, check_patients
 from medrec.calibration.targets import platt_targets
 from medrec.errors import CalibrationError
 from medrec.evaluation.logistic import fit_logistic
-from medrec.evaluation.matching import HitKind, ImageBoxes, judge, match_greedily
+from medrec.evaluation.matching import ImageBoxes, judge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -161,15 +166,13 @@ def joint_logit(log_odds: FloatArray, head: float | None) -> float:
 
 
 def is_on_lesion(image: ImageBoxes, rule: HitRule) -> tuple[BoolArray, BoolArray]:
-    """Which boxes (P,) of an image are on a lesion, and which of them count.
+    """Which boxes (P,) of an image are the best on a lesion, and which of them count.
 
-    By IoU a second box on a lesion is false; by its centre it doesn't count.
+    A second box on a lesion, and one on an ignored lesion, count neither way, whatever the rule: as
+    where the calibration is measured (`medrec.evaluation.matching.Hits.counts`).
     """
-    if rule.kind is HitKind.IOU and rule.value is not None:
-        greedy = match_greedily(image, iou=rule.value)
-        return greedy.is_true, greedy.counts
     hits = judge(image, rule)
-    return hits.is_best, hits.is_best | hits.is_false
+    return hits.is_best, hits.counts
 
 
 def fit_box_calibration(

@@ -15,7 +15,8 @@ def rows_by_slice(rows: Sequence[Reference], slice_count: int) -> dict[int, Refe
     """The row of each slice that the rows of one file name, by number.
 
     A row without `slice` stands for all slices, unless another row names them. If there are
-    several, a negative one makes each slice negative; a positive one leaves them unknown.
+    several, a negative one makes each slice negative; a positive one leaves them unknown. Boxes of
+    the file are those of its slices: a row of a slice that names no boxes file takes them over.
 
     Raises:
         ValueError: A slice that the file doesn't have.
@@ -32,7 +33,12 @@ def rows_by_slice(rows: Sequence[Reference], slice_count: int) -> dict[int, Refe
         if row.slice is None
         for number in range(slice_count)
     }
-    return named | {row.slice: row for row in rows if row.slice is not None}
+    boxes = next((row.boxes for row in rows if row.slice is None and row.boxes), None)
+    return named | {
+        row.slice: row if row.boxes or not boxes else replace(row, boxes=boxes)
+        for row in rows
+        if row.slice is not None
+    }
 
 
 def _one_slice(row: Reference, number: int, slice_count: int) -> Reference:

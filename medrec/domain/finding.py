@@ -73,12 +73,32 @@ class ImageFindings:
 
 
 @dataclass(frozen=True, slots=True)
+class JudgedSeries:
+    """A series that was scored: its first file, and how many images of it have findings.
+
+    A model of whole volumes has no findings of images: then `images` is 0.
+
+    Raises:
+        ValueError: Fewer images than none.
+    """
+
+    source: str
+    images: int = 0
+
+    def __post_init__(self) -> None:
+        if self.images < 0:
+            message = f"a series has no image or some, not {self.images}"
+            raise ValueError(message)
+
+
+@dataclass(frozen=True, slots=True)
 class RawRegion:
     """Where a network found something: `score` is a logit and no probability.
 
     `box_px` is in the pixels of the image as stored. `slice` is the 0-based number of the slice on
     which a box in a plane lies, or of one that a solid box holds (its middle, or the likeliest of
-    the slices that were joined); None or 0 of a lone film.
+    the slices that were joined); None or 0 of a lone film. `series` is the first file of the series
+    that it was found in, where several were scored.
     `box_mm` is None where the image has no place in the patient.
     """
 
@@ -89,6 +109,7 @@ class RawRegion:
     slice: int | None = None
     box_mm: BoxMm | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
+    series: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +128,7 @@ class Region:
     slice: int | None = None
     box_mm: BoxMm | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
+    series: str | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.probability <= 1.0:
@@ -132,7 +154,9 @@ class Provenance:
 class CasePrediction:
     """One line of predictions.jsonl.
 
-    `series` is the first file of the series whose logit is the exam's, where several were scored.
+    `series` is the first file of the series whose logit is the exam's, where several were scored;
+    `judged_series` are these, in the order of their images: a series in which nothing was found is
+    named here alone. Empty where one was scored, and in journals that don't name them.
     `patient_findings` stand beside the findings of a lone film, whose patient may have others: what
     the exam's calibrator says of its logit. A patient's finding is the highest of its films'.
 
@@ -153,6 +177,7 @@ class CasePrediction:
     regions: tuple[Region | RawRegion, ...] = ()
     reason: Reason | None = None
     series: str | None = None
+    judged_series: tuple[JudgedSeries, ...] = ()
     notes: tuple[Note, ...] = field(default=())
 
     def __post_init__(self) -> None:

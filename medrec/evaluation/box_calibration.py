@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 def box_samples(found: DetectionSet) -> Samples | None:
     """One row a box: true where it is the best on a lesion, false where it is on nothing.
 
-    Second boxes on a lesion, and boxes on ignored ones, count neither way. None without any box.
+    Second boxes on a lesion, and boxes on ignored ones, count neither way, as in fitting
+    (`Hits.counts`). None without any box.
     """
-    counted = [hit.is_best | hit.is_false for hit in found.hits]
+    counted = [hit.counts for hit in found.hits]
     counts = [int(one.sum()) for one in counted]
     if not sum(counts):
         return None

@@ -76,6 +76,8 @@ class _Case:
         known = known_rows(self.case, self.truth)
         if not known:
             return
+        if self.stacks.is_guessed:
+            self.found.guessed.append(str(self.case.prediction.case_id))
         is_several = self.case.prediction.series is not None and not self.case.prediction.images
         if is_several:
             self._by_series(known)
@@ -89,22 +91,34 @@ class _Case:
     def _by_series(self, rows: Sequence[Reference]) -> None:
         """Of several volumes each is an image with the boxes of the row that names its folder.
 
-        Predictions tell no series in which nothing was found: a row's lesions are missed there,
-        be it that the series wasn't judged. A row that may speak of several is left out.
+        Journals that don't name the judged series tell none in which nothing was found: a row's
+        lesions are missed there, be it that the series wasn't judged. A row that may speak of
+        several is left out.
         """
-        known = {region.source for region in self.case.prediction.regions}
-        known |= {self.case.prediction.series or ""} - {""}
-        named = {row.path: {one for one in known if names(row.path, one)} for row in rows}
+        judged = [one.source for one in self.case.prediction.judged_series]
+        known = judged or self._sources
+        named = {
+            row.path: {n for n, one in enumerate(known) if names(row.path, one)} for row in rows
+        }
         apart = len(rows) == len(named) and not any(row.slice is not None for row in rows)
         for row in rows:
+            own = named[row.path]
             others = [found for path, found in named.items() if path != row.path]
-            is_lone = named[row.path] != known or bool(others)
-            is_own = is_lone and not any(found & named[row.path] for found in others)
+            is_wide = len(own) > 1 if judged else len(own) == len(known) and not others
+            is_own = not is_wide and not any(found & own for found in others)
             if not (apart and is_own and self.found.is_solid and any(named.values())):
                 self._leave_out(LeftOut.NO_SERIES)
-                continue
-            source = min(named[row.path], default="")
-            self._add_known(_Place([row], 0, None, source=source, series=row.path))
+            elif judged and not own:
+                self._leave_out(LeftOut.NOT_JUDGED)
+            else:
+                source = min((known[n] for n in own), default="")
+                self._add_known(_Place([row], 0, None, source=source, series=row.path))
+
+    @property
+    def _sources(self) -> list[str]:
+        """The files of the series that are known from what was found in them."""
+        known = {region.source for region in self.case.prediction.regions}
+        return sorted(known | ({self.case.prediction.series or ""} - {""}))
 
     @property
     def _is_mixed(self) -> bool:
@@ -119,7 +133,7 @@ class _Case:
         return [one for one in self.case.prediction.regions if one.label == self.label]
 
     def _stack_of(self, region: Region | RawRegion) -> int | None:
-        return self.stacks.of_source(region.source)
+        return self.stacks.of_region(region)
 
     def _leave_out(self, why: LeftOut) -> None:
         self.found.left_out[why].append(str(self.case.prediction.case_id))
@@ -211,7 +225,7 @@ class _Case:
         """The stack's regions: flat ones of a slice by its number, and the cuts of solid ones."""
         found = []
         for region in self._regions if place.stack is not None else ():
-            if place.series and not names(place.series, region.source):
+            if place.series and not names(place.series, region.series or region.source):
                 continue
             if not place.series and self._stack_of(region) != place.stack:
                 continue

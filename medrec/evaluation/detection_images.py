@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from medrec.domain.counting import counted
 from medrec.domain.finding import CaseStatus, Region
 from medrec.domain.reference import LabelledBox
 from medrec.evaluation.matching import ImageBoxes
@@ -42,6 +43,7 @@ class LeftOut(StrEnum):
         "folder of its own, and a row whose `path` names that folder (or the film) and whose "
         "`case` is the study's case_id"
     )
+    NOT_JUDGED = "belong to series that were not judged"
     NO_IMAGES = "have solid boxes on one side and flat ones on the other, and no scored slices"
 
 
@@ -89,6 +91,8 @@ class DetectionImages:
     is_solid: bool
     images: list[DetectionImage] = field(default_factory=list)
     left_out: dict[LeftOut, list[str]] = field(default_factory=lambda: defaultdict(list))
+    guessed: list[str] = field(default_factory=list)
+    """Cases whose series are told apart by the numbers of their slices alone."""
 
     def notes(self) -> Iterator[str]:
         """What was left out, of which cases, and why."""
@@ -100,6 +104,13 @@ class DetectionImages:
                     f"{len(self.left_out[why])} images {why}: they are in no figure of boxes"
                     f" (cases {', '.join(cases[:MOST_NAMED])}{more})"
                 )
+        if self.guessed:
+            yield (
+                f"{counted(len(self.guessed), 'case', 'cases')} of several series"
+                f" ({', '.join(self.guessed[:MOST_NAMED])}) don't say which images belong together:"
+                " told by where the slices' numbers fall, which can take two series for one; screen"
+                " them again to be sure"
+            )
 
 
 def are_volumes(cases: Sequence[JoinedCase], truth: BoxTruth, label: Label) -> bool:

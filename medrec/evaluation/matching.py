@@ -91,6 +91,16 @@ class Hits:
     is_false: BoolArray
     is_best: BoolArray
 
+    @property
+    def counts(self) -> BoolArray:
+        """Which boxes (P,) a probability is held to: the best on a lesion, and those on nothing.
+
+        The one rule of fitting the calibrator of boxes and of measuring it. A box's probability is
+        the chance that there is a lesion where it lies: of a second box on one that is neither
+        true twice (one lesion would count as two) nor false (there is one).
+        """
+        return np.asarray(self.is_best | self.is_false)
+
 
 def judge(image: ImageBoxes, rule: HitRule) -> Hits:
     """Find each lesion's best box and the boxes on nothing (LUNA16's way: Setio et al. 2017)."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from medrec.domain.finding import CasePrediction, ImageFindings
+    from medrec.domain.finding import CasePrediction, ImageFindings, RawRegion, Region
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,10 +22,15 @@ class Stacks:
 
     @cached_property
     def of_image(self) -> tuple[int, ...]:
-        """The number of each image's stack.
+        """The number of each image's stack: that of its series among those judged.
 
-        Images stand in the order of their slices: a new stack begins where the number doesn't rise.
+        A journal that doesn't name these (`is_guessed`) has its images in the order of their slices
+        all the same: a new stack begins where the number doesn't rise. Two series of which the
+        second begins above the last slice of the first then pass for one.
         """
+        if self._is_told:
+            counts = [one.images for one in self.prediction.judged_series]
+            return tuple(number for number, count in enumerate(counts) for _ in range(count))
         found: list[int] = []
         last, number = -1, 0
         for image in self.prediction.images:
@@ -33,6 +38,17 @@ class Stacks:
             found.append(number)
             last = image.slice
         return tuple(found)
+
+    @property
+    def _is_told(self) -> bool:
+        counts = [one.images for one in self.prediction.judged_series]
+        return bool(counts) and sum(counts) == len(self.prediction.images)
+
+    @property
+    def is_guessed(self) -> bool:
+        """Whether several series were judged and nothing but their slices' numbers parts them."""
+        several = self.prediction.series is not None and bool(self.prediction.images)
+        return several and not self._is_told
 
     @property
     def count(self) -> int:
@@ -55,6 +71,13 @@ class Stacks:
             return 0
         found = self._by_source.get(source, set())
         return next(iter(found)) if len(found) == 1 else None
+
+    def of_region(self, region: Region | RawRegion) -> int | None:
+        """The stack in which a region was found; None if that can't be told."""
+        judged = [one.source for one in self.prediction.judged_series]
+        if self._is_told and region.series is not None and judged.count(region.series) == 1:
+            return judged.index(region.series)
+        return self.of_source(region.source)
 
     def named_by(self, path: str) -> list[int]:
         """The stacks of which a path names a file, or the folder; it may hold more folders."""

@@ -11,7 +11,13 @@ import numpy as np
 
 import medrec
 from medrec.domain.codes import Note, NoteCode, Reason, ReasonCode
-from medrec.domain.finding import CasePrediction, CaseStatus, ImageFindings, Provenance
+from medrec.domain.finding import (
+    CasePrediction,
+    CaseStatus,
+    ImageFindings,
+    JudgedSeries,
+    Provenance,
+)
 from medrec.domain.modality import FileFormat
 from medrec.domain.series import FileRecord, FileStatus
 from medrec.domain.terms import BODY_PARTS, LATERALITIES, VIEWS, known, maker_of
@@ -150,8 +156,15 @@ class Screener:
             findings=findings,
             patient_findings=self._findings(logits, level="exam") if is_lone_film else (),
             series=best.series.first.source if len(scored) > 1 else None,
+            judged_series=_judged_series(scored),
             images=tuple(image for one in scored for image in self._images(one)),
-            regions=highest([region for one in scored for region in self._regions(one)]),
+            regions=highest(
+                [
+                    region if len(scored) == 1 else replace(region, series=one.series.first.source)
+                    for one in scored
+                    for region in self._regions(one)
+                ]
+            ),
             notes=self._notes(best, scored),
             provenance=provenance,
         )
@@ -245,6 +258,13 @@ def _unscored(
         provenance=provenance,
     )
     return CaseOutcome(prediction, tuple(_records(case, (), problems)))
+
+
+def _judged_series(scored: Sequence[_Scored]) -> tuple[JudgedSeries, ...]:
+    """Which series were judged, where there are several: boxes alone don't tell the empty ones."""
+    if len(scored) == 1:
+        return ()
+    return tuple(JudgedSeries(one.series.first.source, len(one.logits.slices)) for one in scored)
 
 
 def _unjudged_stacks(

@@ -61,7 +61,7 @@ class FixedPool(nn.Module):
 
     def forward(self, logits: torch.Tensor) -> torch.Tensor:
         """Weights (B, N, K) of logits (B, N, K)."""
-        known = logits.detach().double().cpu()
+        known = logits.detach().cpu().double()
         weights = [
             [
                 torch.from_numpy(

@@ -46,7 +46,8 @@ def either(logits: torch.Tensor) -> torch.Tensor:
     """
     if logits.shape[-1] == 1:
         return logits[..., 0]
-    none = softplus(logits.double()).sum(dim=-1)  # -log of the chance that none is
+    # float32, whatever the network computes in; Apple's devices have nothing wider.
+    none = softplus(logits.float()).sum(dim=-1)  # -log of the chance that none is
     odds: torch.Tensor = none + torch.log(-torch.expm1(-none) + _TINY**4)
     return odds.to(logits.dtype)
 

@@ -142,7 +142,7 @@ def _training(manifest: PackageManifest) -> str:
     return (
         f"## Training data\n\n{manifest.card.training_data}\n\n"
         f"{facts.patients} patients, {design}; {facts.test_patients} other patients were kept "
-        f"for the test and scored once. Data digest `{facts.data_digest}`, "
+        f"for the test and {_say_scored(manifest)}. Data digest `{facts.data_digest}`, "
         f"config `{facts.config_digest}`, trained on {facts.device}.\n" + _planted(facts.planted)
     )
 
@@ -158,6 +158,15 @@ def _planted(facts: PlantedFacts | None) -> str:
         f"by the recipe {facts.recipe} (digest `{facts.recipe_digest}`). A planted lesion is its "
         "own tissue alone: what a tumor does to its surroundings it doesn't show.\n"
     )
+
+
+def _say_scored(manifest: PackageManifest) -> str:
+    """How often the test patients were scored: figures of a test that was looked at are rosier."""
+    before = manifest.card.scored_before
+    if not before:
+        return "scored once"
+    times = "once" if len(before) == 1 else f"{len(before)} times"
+    return f"scored here, after they had been scored {times} before: {'; '.join(before)}"
 
 
 _ENSEMBLES = {

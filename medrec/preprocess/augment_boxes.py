@@ -11,6 +11,8 @@ import torch
 from medrec.preprocess.places import move_boxes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from medrec.domain.geometry import FloatArray
@@ -60,9 +62,9 @@ class BoxAugmenter:
             return changed, kept, targets
         rng = np.random.default_rng(seed)
         low = self._corner(changed, moved[objects[:, -1].numpy() >= 0], self.window, rng)
-        part = _cut(changed, low, self.window)
-        kept, is_seen = _kept(objects, moved - np.tile(low, 2), self.window)
-        return part, kept, self._of_part(targets, objects[:, -1], kept[:, -1], is_seen)
+        there = _kept(objects, moved - np.tile(low, 2), self.window)
+        labels = _labels_of_part(targets, objects[:, -1], *there, label_of=self.label_of)
+        return _cut(changed, low, self.window), there[0], labels
 
     def _corner(
         self,
@@ -80,36 +82,55 @@ class BoxAugmenter:
             return np.asarray(np.clip(np.rint(middle - place * window), 0, room), np.int64)
         return np.asarray(np.floor(place * (room + 1)), dtype=np.int64)
 
-    def _of_part(
-        self,
-        targets: torch.Tensor,
-        before: torch.Tensor,
-        after: torch.Tensor,
-        is_seen: torch.Tensor,
-    ) -> torch.Tensor:
-        """Labels (K,) of a part, from the classes (M,) of its objects `before` and `after` the cut.
 
-        What the whole doesn't show no part shows. A part has the label of a lesion in it. It is
-        unknown where a lesion is cut off so that little of it `is_seen` (M,), or is ignored, and
-        where the whole has the label and no box says where.
-        """
-        if not torch.isfinite(before).all():
-            return torch.where(targets == 0, targets, torch.nan)
-        owner = torch.tensor([*self.label_of, -1])
-        classes = torch.where(before <= _IGNORED, _IGNORED - before, before).long()
-        labels = owner[classes.clamp(min=-1)]  # -1, no object, has the last one's: no label
-        found = targets.clone()
-        for column in range(len(targets)):
-            own = labels == column
-            if targets[column] == 0:
-                continue
-            if (own & (after >= 0)).any():
-                found[column] = 1.0
-            elif (own & is_seen).any() or not own.any():
-                found[column] = torch.nan
-            else:
-                found[column] = 0.0
-        return found
+def objects_of_part(
+    objects: torch.Tensor,
+    targets: torch.Tensor,
+    low: Sequence[int],
+    *,
+    window: tuple[int, ...],
+    label_of: Sequence[int],
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The objects (M, 2D + 1) and labels (K,) of the part of an image from its corner `low` on.
+
+    As `BoxAugmenter` cuts parts for training; `objects` and `targets` are those of the whole.
+    """
+    moved = objects[:, :-1].double().numpy() - np.tile(low, 2)
+    there = _kept(objects, moved, window)
+    return there[0], _labels_of_part(targets, objects[:, -1], *there, label_of=label_of)
+
+
+def _labels_of_part(
+    targets: torch.Tensor,
+    before: torch.Tensor,
+    kept: torch.Tensor,
+    is_seen: torch.Tensor,
+    *,
+    label_of: Sequence[int],
+) -> torch.Tensor:
+    """Labels (K,) of a part, from the classes (M,) `before` the cut and the objects `kept` by it.
+
+    What the whole doesn't show no part shows. A part has the label of a lesion in it. It is unknown
+    where a lesion is cut off so that little of it `is_seen` (M,), or is ignored, and where the
+    whole has the label and no box says where.
+    """
+    if not torch.isfinite(before).all():
+        return torch.where(targets == 0, targets, torch.nan)
+    owner = torch.tensor([*label_of, -1])
+    classes = torch.where(before <= _IGNORED, _IGNORED - before, before).long()
+    labels = owner[classes.clamp(min=-1)]  # -1, no object, has the last one's: no label
+    found = targets.clone()
+    for column in range(len(targets)):
+        own = labels == column
+        if targets[column] == 0:
+            continue
+        if (own & (kept[:, -1] >= 0)).any():
+            found[column] = 1.0
+        elif (own & is_seen).any() or not own.any():
+            found[column] = torch.nan
+        else:
+            found[column] = 0.0
+    return found
 
 
 def _cut(image: torch.Tensor, low: NDArray[np.int64], window: tuple[int, ...]) -> torch.Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -10,10 +10,13 @@ import torch
 
 from medrec.evaluation.froc import precision_rounds, rank
 from medrec.evaluation.matching import ImageBoxes
+from medrec.preprocess.augment_boxes import objects_of_part
 from medrec.training.modules import ClassifierModule
 from medrec.training.trainer import WATCHED_LOSS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from medrec.models.detections import Detections
     from medrec.models.detectors import Detector
     from medrec.models.finder import Finder
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
     from medrec.training.sampling import Batch
     from medrec.training.settings import FitSettings
 
-_SOLID_NDIM = 5
 _FLAT, _FLAT_IOU, _SOLID_IOU = 4, 0.5, 0.1
 
 
@@ -68,15 +70,20 @@ class DetectorModule(ClassifierModule):
                 self._images.append(_to_image(found.boxes, truth))
 
     def _watched_loss(self, network: Detector, batch: Batch) -> torch.Tensor:
-        """Of whole images; of volumes that are learned from in parts, one at a time, to fit."""
+        """Of whole images; where it learns from parts, the mean of parts that cover them.
+
+        So no more is held at once than a batch of training holds.
+        """
         images, targets, objects = batch
-        is_large = images.ndim == _SOLID_NDIM and self._detection.finder.windows is not None
-        parts = 1 if is_large else len(images)
+        windows = self._detection.finder.windows
+        if windows is None:
+            return self._detection.loss(network(images), objects, targets).cpu()
         losses = [
-            self._detection.loss(network(own), there, known)
-            for own, there, known in zip(
-                *(torch.split(one, parts) for one in (images, objects, targets)), strict=True
+            self._detection.loss(
+                network(windows.cut(images, low)),
+                *_in_window(objects, targets, low, windows.size, network.label_of),
             )
+            for low in replace(windows, overlap=0.0).starts(tuple(images.shape[2:]))
         ]
         return torch.stack(losses).mean().cpu()
 
@@ -94,6 +101,22 @@ class DetectorModule(ClassifierModule):
         return {"watched_loss": loss, "watched_ap": average_precision(self._images)}
 
 
+def _in_window(
+    objects: torch.Tensor,
+    targets: torch.Tensor,
+    low: Sequence[int],
+    window: tuple[int, ...],
+    label_of: Sequence[int],
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Objects (B, M, 2D + 1) and labels (B, K) of the parts of a batch from a corner on."""
+    parts = [
+        objects_of_part(own, known, low, window=window, label_of=label_of)
+        for own, known in zip(objects.cpu(), targets.cpu(), strict=True)
+    ]
+    here, labels = (torch.stack(each) for each in zip(*parts, strict=True))
+    return here.to(objects.device), labels.to(targets.device)
+
+
 def average_precision(images: list[ImageBoxes]) -> float | None:
     """At an IoU of 0.5 in pictures and of 0.1 in volumes, over all images, whatever the label."""
     if not any((~image.is_ignored).any() for image in images):
@@ -109,6 +132,6 @@ def _to_image(found: Detections, truth: torch.Tensor) -> ImageBoxes:
         unit="",
         truth=there[:, :-1],
         is_ignored=there[:, -1] < 0,
-        boxes=found.boxes.double().cpu().numpy(),
-        score=found.logits.double().cpu().numpy(),
+        boxes=found.boxes.cpu().double().numpy(),
+        score=found.logits.cpu().double().numpy(),
     )

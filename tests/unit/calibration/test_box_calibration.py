@@ -20,11 +20,17 @@ from medrec.calibration.boxes import (
 from medrec.calibration.files import read_box_calibration, read_calibration, write_calibration
 from medrec.calibration.heads import HeadCalibration, fit_head
 from medrec.calibration.platt import FlooredPlatt
-from medrec.domain.finding import Label
+from medrec.domain.box import Box
+from medrec.domain.finding import Label, Region
+from medrec.domain.reference import LabelledBox
 from medrec.errors import CalibrationError, PackageError
+from medrec.evaluation.box_calibration import box_samples
+from medrec.evaluation.detection_images import DetectionImage
+from medrec.evaluation.detection_set import DetectionSet
 from medrec.evaluation.estimate import Estimate
 from medrec.evaluation.matching import HitKind, HitRule, ImageBoxes
 from medrec.evaluation.samples import Samples
+from medrec.evaluation.settings import EvaluationSettings
 
 HALF = HitRule(HitKind.IOU, 0.5)
 TUMOR = Label("tumor")
@@ -138,24 +144,40 @@ def test_boxes_of_one_size_are_calibrated_by_score_alone():
     assert 0.0 == fitted.size_slope
 
 
-def test_by_overlap_a_second_box_on_a_lesion_is_false():
+@pytest.mark.parametrize("rule", [HALF, HitRule(HitKind.CENTRE_IN_BOX)], ids=str)
+def test_a_second_box_on_a_lesion_does_not_count_whatever_the_rule(rule):
     image = ImageBoxes(
         "P", np.array([[0.0, 0, 8, 8]]), np.array([False]),
         np.array([[0.0, 0, 8, 8], [0.0, 0, 8, 7], [20.0, 20, 28, 28]]), np.array([3.0, 2, 1]),
     )  # fmt: skip
-    hit, counts = is_on_lesion(image, HALF)
-    assert [True, False, False] == hit.tolist()
-    assert [True, True, True] == counts.tolist()
-
-
-def test_by_centre_a_second_box_on_a_lesion_does_not_count():
-    image = ImageBoxes(
-        "P", np.array([[0.0, 0, 8, 8]]), np.array([False]),
-        np.array([[2.0, 2, 4, 4], [3.0, 3, 5, 5], [20.0, 20, 28, 28]]), np.array([3.0, 2, 1]),
-    )  # fmt: skip
-    hit, counts = is_on_lesion(image, HitRule(HitKind.CENTRE_IN_BOX))
+    hit, counts = is_on_lesion(image, rule)
     assert [True, False, False] == hit.tolist()
     assert [True, False, True] == counts.tolist()
+
+
+@pytest.mark.parametrize("rule", [HALF, HitRule(HitKind.CENTRE_IN_BOX)], ids=str)
+def test_the_boxes_that_fit_a_calibrator_are_those_on_which_it_is_measured(rule):
+    rng = np.random.default_rng(3)
+    corners = rng.uniform(0, 12, (40, 2))
+    boxes = np.hstack([corners, corners + rng.uniform(4, 12, (40, 2))])
+    truth = LabelledBox(Box(4.0, 4.0, 14.0, 14.0), TUMOR)
+    ignored = LabelledBox(Box(14.0, 0.0, 22.0, 8.0), TUMOR, {"ignore": "1"})
+    regions = tuple(
+        Region(TUMOR, float(score), float(expit(score)), "a.png", Box(*row), 0)
+        for row, score in zip(boxes.tolist(), rng.normal(size=40).tolist(), strict=True)
+    )
+    image = DetectionImage(
+        0, ("a.png", None, 0), None, "P", (truth, ignored), regions,
+        tuple(one.box_px for one in regions),
+    )  # fmt: skip
+    judged = DetectionSet([image], rule, EvaluationSettings(), is_solid=False)
+
+    hit, counts = is_on_lesion(image.to_arrays(by_probability=True), rule)
+    measured = box_samples(judged)
+
+    assert 40 > counts.sum() > hit.sum() > 0
+    assert measured.truth.tolist() == hit[counts].tolist()
+    assert measured.logit.tolist() == image.to_arrays(by_probability=False).score[counts].tolist()
 
 
 def test_a_picture_is_as_likely_as_its_likeliest_box_where_it_has_no_head():

@@ -206,3 +206,20 @@ def test_a_part_of_a_volume_is_cut_around_a_lesion_and_padded_where_the_volume_e
         assert part[0, z0:z1, y0:y1, x0:x1].min() == 1
         assert pytest.approx(float(part.sum())) == (z1 - z0) * (y1 - y0) * (x1 - x0)
         assert found.item() == 1 or moved[0, 6] == -1
+
+
+def test_a_slice_row_without_boxes_leaves_those_of_its_file_to_be_seen(tmp_path):
+    voxels = np.random.default_rng(0).integers(50, 200, (64, 64, 4)).astype(np.int16)
+    nib.save(nib.Nifti1Image(voxels, np.diag([1.0, 1, 5, 1])), tmp_path / "a.nii.gz")
+    columns = ("path", "x0", "y0", "x1", "y1", "z0", "z1", "label")
+    _boxes_file(tmp_path, [("a.nii.gz", 10, 20, 30, 28, 1, 3, "glioma")], columns=columns)
+    rows = [
+        _row("a.nii.gz", tumor=True),
+        _row("a.nii.gz", tumor=True, number=1, boxes=None),
+        _row("a.nii.gz", tumor=False, number=3, boxes=None),
+    ]
+
+    laid = _laid(tmp_path, rows)
+
+    assert [[False], [True], [True], [False]] == (laid.objects[..., -1] == 0).tolist()
+    assert [0, 1, 2, 3] == laid.known_rows()

@@ -9,7 +9,7 @@ from box_cases import LESION, NEAR, SETTINGS, a_film, a_truth, measured
 from factories import TUMOR, a_prediction, a_reference, a_region
 
 from medrec.domain.box import Box
-from medrec.domain.finding import Finding, ImageFindings
+from medrec.domain.finding import Finding, ImageFindings, JudgedSeries
 from medrec.domain.ids import CaseId
 from medrec.evaluation.evaluate import evaluate_predictions
 from medrec.evaluation.paired_detection import pair_images
@@ -205,6 +205,38 @@ def test_series_that_can_t_be_told_apart_are_in_no_figure():
     assert any("several series" in note for note in notes)
 
 
+def three_series(*regions, **facts):
+    """Slices 0 to 3 of s/a and s/c; of s/b only 5 and 6 weren't blank."""
+    numbers = {"a": range(4), "b": (5, 6), "c": range(4)}
+    files = [(f"s/{name}/{n}.dcm", n) for name, own in numbers.items() for n in own]
+    return replace(a_study(*files, regions=regions), series="s/a/0.dcm", **facts)
+
+
+def test_series_are_told_by_those_that_were_judged_and_not_by_their_slices_numbers():
+    judged = tuple(
+        JudgedSeries(f"s/{name}/0.dcm", count) for name, count in (("a", 4), ("b", 2), ("c", 4))
+    )
+    study = three_series(replace(joined("b"), series="s/b/0.dcm"), judged_series=judged)
+    rows = series_rows("s/a", "s/b", "s/c")
+    truth = {("s/a", None): (), ("s/b", None): (a_truth(SOLID),), ("s/c", None): ()}
+
+    result, _, notes = measured([study], rows, truth)
+
+    assert (3, 2, 1, 1) == (result.images, result.empty_images, result.lesions, result.boxes)
+    assert 1.0 == result.froc.sensitivity[0].value
+    assert not [note for note in notes if "screen them again" in note]
+
+
+def test_a_journal_that_names_no_series_is_noted_for_what_cant_be_told():
+    rows = series_rows("s/a", "s/b", "s/c")
+    truth = {("s/a", None): (), ("s/b", None): (a_truth(SOLID),), ("s/c", None): ()}
+
+    _, _, notes = measured([three_series(joined("b"))], rows, truth)
+
+    (note,) = [note for note in notes if "screen them again" in note]
+    assert "1 case of several series (c-study)" in note
+
+
 def test_a_whole_row_is_that_of_the_series_it_names():
     rows = [a_reference(path="s/b", case="c-study", labels={})]
 
@@ -246,6 +278,59 @@ def test_a_series_in_which_nothing_was_found_has_missed_its_lesion():
 
     assert (2, 2, 1) == (result.images, result.lesions, result.boxes)
     assert 0.5 == result.froc.sensitivity[-1].value
+
+
+def judged_volumes(*regions, judged=("s/a/0.dcm", "s/b/0.dcm")):
+    found = [replace(one, series=f"{one.source.rpartition('/')[0]}/0.dcm") for one in regions]
+    return replace(of_volumes(*found), judged_series=tuple(map(JudgedSeries, judged)))
+
+
+def test_a_judged_series_without_a_region_counts_as_an_image_with_none():
+    truth = {("s/a", None): (a_truth(SOLID),), ("s/b", None): ()}
+
+    result, _, notes = measured([judged_volumes(joined("a"))], series_rows("s/a", "s/b"), truth)
+
+    assert (2, 1, 1, 1) == (result.images, result.empty_images, result.lesions, result.boxes)
+    assert not [note for note in notes if "no figure" in note]
+
+
+def test_a_series_that_was_not_judged_has_missed_nothing():
+    truth = {("s/a", None): (a_truth(SOLID),), ("s/c", None): (a_truth(SOLID),)}
+
+    result, _, notes = measured(
+        [judged_volumes(joined("a"), joined("b"))], series_rows("s/a", "s/c"), truth
+    )
+
+    assert (1, 1, 1) == (result.images, result.lesions, result.boxes)
+    assert any("1 images belong to series that were not judged" in note for note in notes)
+
+
+def test_a_row_may_name_a_judged_series_by_its_first_file():
+    files = ("s/1.dcm", "s/9.dcm")  # both series lie in one folder
+    study = replace(
+        of_volumes(a_region(source="s/5.dcm", slice=5, box_px=SOLID, series="s/1.dcm")),
+        judged_series=tuple(map(JudgedSeries, files)),
+    )
+    truth = {("s/1.dcm", None): (a_truth(SOLID),), ("s/9.dcm", None): ()}
+
+    result, _, _ = measured([study], series_rows(*files), truth)
+
+    assert (2, 1, 1, 1) == (result.images, result.empty_images, result.lesions, result.boxes)
+    assert 1.0 == result.froc.sensitivity[0].value
+
+
+@pytest.mark.parametrize("paths", [("s",), ("s", "s/b")])
+def test_a_row_that_names_several_judged_series_is_left_out(paths):
+    truth = {(path, None): (a_truth(SOLID),) for path in paths}
+    whole = replace(a_film("t", SOLID), images=())
+    rows = [*series_rows(*paths), a_reference(path="t", labels={})]
+
+    result, _, notes = measured(
+        [judged_volumes(joined("a")), whole], rows, {**truth, ("t", None): (a_truth(SOLID),)}
+    )
+
+    assert (1, 1) == (result.images, result.lesions)
+    assert any("`case` is the study's case_id" in note for note in notes)
 
 
 def test_one_series_with_a_row_is_judged_alone_where_another_has_none():

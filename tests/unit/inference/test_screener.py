@@ -133,6 +133,9 @@ def test_of_several_eligible_series_the_highest_logit_is_the_exams(tmp_path, scr
     assert max(alone.values()) == pytest.approx(outcome.prediction.findings[0].logit, abs=1e-6)
     assert 15 == len(outcome.prediction.images)
     assert {FileStatus.SCORED} == {record.status for record in outcome.records}
+    assert [("series1", 5), ("series2", 5), ("series3", 5)] == sorted(
+        (one.source.split("/")[0], one.images) for one in outcome.prediction.judged_series
+    )
     winner = max(alone, key=alone.__getitem__)
     assert outcome.prediction.series.startswith(f"series{winner}/")
     assert outcome.facts["Series"].startswith(f"{winner} of 3")
@@ -533,6 +536,9 @@ def test_no_label_of_several_series_is_less_likely_than_its_boxes(tmp_path, dete
 
     assert [3.0, 2.0] == [finding.logit for finding in prediction.findings]
     assert 4 == len(prediction.regions)
+    assert {one.source for one in prediction.judged_series} == {
+        region.series for region in prediction.regions
+    }
     assert_above_its_boxes(prediction.findings, prediction.regions)
 
 
@@ -540,6 +546,16 @@ def assert_above_its_boxes(findings, regions):
     for finding in findings:
         own = [region.probability for region in regions if region.label == finding.label]
         assert finding.probability >= max(own, default=0.0)
+
+
+def test_a_lone_series_is_named_nowhere(tmp_path, detector):
+    add_series(tmp_path, 1, 1)
+    screener = Screener(detector, _Finds({5: [3.0, -3.0]}), ScreenSettings("screening"))
+
+    prediction = screener(only_case(tmp_path)).prediction
+
+    assert (None, ()) == (prediction.series, prediction.judged_series)
+    assert {None} == {region.series for region in prediction.regions}
 
 
 @pytest.mark.parametrize("prevalence", [0.001, 0.1, 0.5, 0.97])

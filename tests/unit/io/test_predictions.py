@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from medrec.domain.box import Box, BoxMm
 from medrec.domain.codes import Note, NoteCode, Reason, ReasonCode
-from medrec.domain.finding import CaseStatus, RawRegion
+from medrec.domain.finding import CaseStatus, JudgedSeries, RawRegion
 from medrec.domain.ids import CaseId
 from medrec.errors import PredictionsError
 from medrec.io.predictions import Journal, from_line, read_journal, to_line
@@ -147,6 +147,23 @@ def test_regions_survive_writing_and_reading():
     prediction = a_prediction(regions=regions)
 
     assert prediction == from_line(to_line(prediction), where="line 1")
+
+
+def test_judged_series_survive_writing_and_reading_and_are_left_out_where_there_is_one():
+    judged = (JudgedSeries("study/IM0001", 24), JudgedSeries("study/IM0101"))
+    prediction = a_prediction(
+        series="study/IM0001", judged_series=judged, regions=(a_region(series="study/IM0101"),)
+    )
+
+    assert prediction == from_line(to_line(prediction), where="line 1")
+    assert "judged_series" not in json.loads(to_line(a_prediction()))
+
+
+def test_a_series_of_fewer_images_than_none_is_an_error_that_says_where():
+    line = to_line(a_prediction(judged_series=(JudgedSeries("a", 3), JudgedSeries("b", 2))))
+
+    with pytest.raises(PredictionsError, match="a series has no image or some, not -3"):
+        from_line(line.replace('"images": 3', '"images": -3'), where="line 1")
 
 
 def test_a_region_is_written_without_what_it_has_not():

@@ -11,6 +11,7 @@ from medrec.models.detections import DetectorOutput
 from medrec.models.detectors import Detector
 from medrec.models.finder import Finder
 from medrec.models.pyramids import TimmPyramid, VolumePyramid
+from medrec.models.windows import Windows
 from medrec.training.detection import DetectionLoss, _match, giou
 from medrec.training.detector_module import Detection, DetectorModule
 from medrec.training.settings import FitSettings
@@ -149,3 +150,67 @@ def test_of_several_processes_the_first_one_s_loss_chooses_the_epoch(monkeypatch
         module.validation_step(batch, 0)
     module.on_validation_epoch_end()
     assert {"watched_loss": 7.0} == logged
+
+
+class _Seen(torch.nn.Module):
+    """A detector that notes the shapes of what it is shown."""
+
+    def __init__(self, detector: Detector) -> None:
+        super().__init__()
+        self.detector, self.label_of, self.shapes = detector, detector.label_of, []
+
+    def forward(self, images: torch.Tensor) -> DetectorOutput:
+        self.shapes.append(tuple(images.shape))
+        return self.detector(images)
+
+
+def _watched(network, windows, batch):
+    module = DetectorModule(
+        network,
+        FitSettings(epochs=1, batch_size=1),
+        Detection(DetectionLoss(), Finder(windows=windows)),
+    )
+    with torch.no_grad():
+        module.validation_step(batch, 0)
+    return module.watched_figures()["watched_loss"]
+
+
+def test_what_learns_from_windows_is_watched_through_windows():
+    pyramid = VolumePyramid("resnet10", depth_stride=1, first_stage=1, levels=2, channels=8)
+    sides = [[(side,) * 3] for side in (8.0, 16.0)]
+    seen = _Seen(Detector(pyramid, anchors=sides, label_of=(0,), label_count=1).eval())
+    objects = _objects([2.0, 8, 8, 6, 20, 20, 0]).repeat(2, 1, 1)
+    batch = (torch.rand(2, 1, 16, 48, 48), torch.ones(2, 1), objects)
+
+    _watched(seen, Windows((8, 32, 32)), batch)
+
+    assert {(2, 1, 8, 32, 32)} == set(seen.shapes)
+
+
+def test_the_loss_of_windows_is_the_mean_of_parts_that_cover_the_picture():
+    torch.manual_seed(1)
+    images = torch.rand(1, 1, 64, 128)
+    here, there = [8.0, 70, 24, 100, 1.0], [-1.0] * 5
+    detector = _detector().eval()
+    with torch.no_grad():
+        left = DetectionLoss()(detector(images[..., :64]), _objects(there), torch.zeros(1, 1))
+        right = DetectionLoss()(
+            detector(images[..., 64:]), _objects([8.0, 6, 24, 36, 1.0]), torch.ones(1, 1)
+        )
+
+    found = _watched(detector, Windows((64, 64)), (images, torch.ones(1, 1), _objects(here)))
+
+    assert pytest.approx((float(left) + float(right)) / 2) == found
+
+
+def test_a_picture_that_fits_its_window_is_watched_as_without_one():
+    batch = (
+        torch.rand(2, 1, 64, 64),
+        torch.ones(2, 1),
+        _objects([8.0, 8, 24, 30, 0]).repeat(2, 1, 1),
+    )
+    detector = _detector().eval()
+
+    assert pytest.approx(_watched(detector, None, batch)) == _watched(
+        detector, Windows((64, 64)), batch
+    )
