@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from medrec.errors import MedrecError
+    from medrec.workflows.acceptance import acceptance
     from medrec.workflows.audit import audit
     from medrec.workflows.calibrate import calibrate
     from medrec.workflows.configure import configure
@@ -27,6 +28,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "MedrecError",
+    "acceptance",
     "audit",
     "calibrate",
     "configure",

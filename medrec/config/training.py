@@ -168,6 +168,9 @@ class CardConfig(Schema):
     """An SPDX expression for the weights."""
     license_text: Path | None = None
     """A file beside the config that becomes the package's LICENSE."""
+    scored_before: Annotated[list[str], Field(min_length=1)] | None = None
+    """Earlier scorings of the test patients, each in words: what was scored then. The card says so
+    in place of "scored once". None: this training's test is the first."""
 
 
 _NOT_FLIPPED = {"CHEST", "THORAX"}

@@ -135,6 +135,22 @@ def read_raster_shape(path: Path) -> tuple[int, int, int]:
         return image.width, image.height, 1
 
 
+def read_stored_raster(path: Path) -> NDArray[Any]:
+    """Grey values (rows, columns) as stored, uint8 or uint16; true colour is rounded to 8 bits.
+
+    Raises:
+        RefusedScanError: As `load_raster`.
+        OSError: The file can't be opened.
+    """
+    with _opened(path) as image:
+        grey = _to_grey(image)
+    if grey.dtype in (np.uint8, np.uint16):
+        return grey
+    if grey.dtype == np.bool_:
+        return grey.astype(np.uint8) * 255
+    return np.round(grey).clip(0, 65535).astype(np.uint16 if grey.max() > 255 else np.uint8)  # noqa: PLR2004
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """An opened picture of bearable size, and our errors for Pillow's."""

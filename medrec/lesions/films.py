@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from medrec.lesions.zones import Zone
 
 _TRIES = 12
-_LEAST_RISE = 0.5
+LEAST_RISE = 0.5
+"""A lesion that raises its place by less, in grey values, is none that anybody could see."""
 _LEAST_ROOM = 0.3
 # So much of the diameter lies between a lesion's middle and the wall: it may touch the pleura.
 
@@ -113,7 +114,7 @@ def _plant_drawn(
         except PlantingError:
             continue
         planted = plant(film.pixels, lesion, place, terrain=terrain)
-        if planted.lesions[0].rise >= _LEAST_RISE:
+        if planted.lesions[0].rise >= LEAST_RISE:
             return PlantedFilm(planted.pixels, (*film.lesions, *planted.lesions))
     return film
 

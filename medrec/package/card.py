@@ -142,9 +142,18 @@ def _training(manifest: PackageManifest) -> str:
     return (
         f"## Training data\n\n{manifest.card.training_data}\n\n"
         f"{facts.patients} patients, {design}; {facts.test_patients} other patients were kept "
-        f"for the test and scored once. Data digest `{facts.data_digest}`, "
+        f"for the test and {_say_scored(manifest)}. Data digest `{facts.data_digest}`, "
         f"config `{facts.config_digest}`, trained on {facts.device}.\n"
     )
+
+
+def _say_scored(manifest: PackageManifest) -> str:
+    """How often the test patients were scored: figures of a test that was looked at are rosier."""
+    before = manifest.card.scored_before
+    if not before:
+        return "scored once"
+    times = "once" if len(before) == 1 else f"{len(before)} times"
+    return f"scored here, after they had been scored {times} before: {'; '.join(before)}"
 
 
 _ENSEMBLES = {

@@ -63,6 +63,8 @@ class Card(Schema):
     intended_use: str
     limits: list[str]
     training_data: str
+    scored_before: list[str] | None = None
+    """Earlier scorings of the test patients, in words; None where there was none."""
 
 
 class PackageManifest(Schema):

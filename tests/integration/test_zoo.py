@@ -49,6 +49,17 @@ def test_the_config_of_a_model_is_the_one_that_made_it(package):
     assert digest_of_fit(config) == package.manifest.training.config_digest
 
 
+def test_a_card_says_of_its_test_what_its_config_says(package, card):
+    config = read_config(ROOT / "configs" / "train" / f"{package.manifest.name}.yaml", TrainConfig)
+    before = config.card.scored_before
+
+    assert (package.manifest.card.limits, package.manifest.card.scored_before) == (
+        config.card.limits, before
+    )  # fmt: skip
+    assert ("scored once." in card) is (before is None)
+    assert all(earlier in card for earlier in before or ())
+
+
 def test_weights_are_small_and_in_half_precision(package):
     path = package.folder / WEIGHTS
 
