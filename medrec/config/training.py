@@ -28,6 +28,7 @@ from medrec.config.model import (
     is_detector,
     is_of_exams,
 )
+from medrec.config.planting import PlantConfig, wrong_plant
 from medrec.config.preprocess import AugmentConfig, PreprocessConfig
 from medrec.domain.modality import Modality, Sequence
 
@@ -192,6 +193,8 @@ class TrainConfig(Schema):
     scope: ScopeConfig
     preprocess: PreprocessConfig = PreprocessConfig()
     augment: AugmentConfig = AugmentConfig()
+    plant: PlantConfig | None = None
+    """Lesions that are planted into scans without one while the network learns. None: none."""
     cache: CacheConfig | None = None
     """None: float16, in the run's folder."""
     model: NetworkConfig = ModelConfig()
@@ -204,6 +207,11 @@ class TrainConfig(Schema):
     audit: AuditConfig | None = None
     """What may be overruled of the audit that runs before training; None nothing."""
     card: CardConfig
+
+    @property
+    def planted_label(self) -> str:
+        """The label that planted lesions make positive."""
+        return (self.plant and self.plant.label) or self.primary_label
 
     @model_validator(mode="after")
     def _network_fits_the_rest(self) -> TrainConfig:
@@ -267,6 +275,7 @@ def _misfits(config: TrainConfig) -> Iterator[str]:
     swin = isinstance(config.model, VolumeConfig) and config.model.architecture == "swin"
     if swin and size is not None and any(side % _SWIN_STEP for side in size):
         yield f"preprocess.volume_size: each side must be a multiple of {_SWIN_STEP} for swin"
+    yield from _plant_misfits(config)
     if is_of_exams(config.model):
         yield from _exam_misfits(config)
     if is_detector(config.model):
@@ -292,6 +301,12 @@ def _calibration_misfits(config: TrainConfig) -> Iterator[str]:
             "calibration.prevalence: runs of slices are cut at a prevalence of their own; leave it "
             "or calibration.substacks out"
         )
+
+
+def _plant_misfits(config: TrainConfig) -> Iterator[str]:
+    yield from wrong_plant(config.plant, config.planted_label, config.labels, config.model)
+    if config.plant is not None and config.exclusive:
+        yield "plant: among labels that exclude each other it would make two true at once"
 
 
 def _spacing_misfits(config: TrainConfig) -> Iterator[str]:

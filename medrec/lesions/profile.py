@@ -99,7 +99,10 @@ def _blurred(
     rise = path_length(body, across[None, :], down[:, None])
     if body.softness > 0:
         rise = _gauss(rise, body.softness * diameter_px / step)
-    rise = _gauss(rise / rise.max(), edge_px / step)
+    peak = float(rise.max())
+    if not peak > 0:  # so small that no ray through a pixel's middle meets it
+        return np.zeros((side, side))
+    rise = _gauss(rise / peak, edge_px / step)
     if points < side:
         rise = _enlarged(rise, side)
     rise[rise < 1e-4] = 0  # noqa: PLR2004 (nothing that rounding would keep)

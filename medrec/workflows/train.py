@@ -8,9 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medrec.config.base import read_config
 from medrec.config.model import classes_of, is_detector, is_of_exams
-from medrec.config.training import TrainConfig
 from medrec.data.build import build_cache, build_references, build_splits
 from medrec.data.dataset import SliceDataset, prepare_slices
 from medrec.data.detection import lay_boxes, lay_solid_boxes
@@ -21,7 +19,7 @@ from medrec.data.volumes import VolumeDataset, prepare_volumes
 from medrec.domain.counting import counted
 from medrec.domain.finding import Label
 from medrec.domain.reference import Reference, Split
-from medrec.errors import OutputError
+from medrec.errors import ManifestError, OutputError
 from medrec.inference.device import pick_device
 from medrec.io.build import build_rules
 from medrec.package.card import NO_EXAM_LEVEL, CardFigures, render_card
@@ -44,9 +42,9 @@ from medrec.workflows.packaging import (
     read_license,
     rules_of,
     to_manifest,
-    with_rules,
     write_unsealed,
 )
+from medrec.workflows.planting import PlantingRun, read_asked, with_planted
 from medrec.workflows.relocating import relocate
 from medrec.workflows.run_summary import Trained, write_run_summary
 from medrec.workflows.scored import to_groups
@@ -55,6 +53,7 @@ from medrec.workflows.testing import ModelTest, score_test
 from medrec.workflows.versions import digest_of_fit, versions
 
 if TYPE_CHECKING:
+    from medrec.config.training import TrainConfig
     from medrec.data.cache import PictureCache
 
 _CACHE = "cache"
@@ -94,7 +93,7 @@ def train(
             or pictures shared between splits; too few patients.
     """
     path, out, say, stages = Path(config), Path(out), say or _silent, Stages()
-    asked = with_rules(read_config(path, TrainConfig, overrides=overrides), path.parent)
+    asked = read_asked(path, overrides)
     license_text = read_license(asked, path.parent)
     references, root, plan = _read_data(asked, path, out)
     prepare_output(out, resume=resume)
@@ -110,13 +109,17 @@ def train(
         scored = Fitter(asked, slices, plan, out, run.device, resume=resume, say=say).fit()
     with stages("calibrate"):
         fitted, pooling = calibrate_scored(scored, asked, references, out=out, say=say)
-    manifest = to_manifest(
-        settled,
-        fitted,
-        pooling=pooling,
-        plan=plan,
-        data_digest=digest_of_pictures(slices.digests()),
-        device=run.device,
+    manifest = with_planted(
+        to_manifest(
+            settled,
+            fitted,
+            pooling=pooling,
+            plan=plan,
+            data_digest=digest_of_pictures(slices.digests()),
+            device=run.device,
+        ),
+        asked,
+        slices,
     )
     model, command = out / "model", to_command(path, asked, overrides)
     write_unsealed(model, manifest, fitted, license_text)
@@ -155,6 +158,7 @@ def _read_data(
     references = settle_exclusive(
         references, to_groups(config.exclusive), where=f"{path.name}, data"
     )
+    cache = _cache_folder(config, path.parent, out)
     plan = check_data(
         references,
         root=root,
@@ -162,8 +166,10 @@ def _read_data(
         labels=() if is_detector(config.model) else config.labels,
         where=str(path),
         plan=lambda: build_splits(config.splits, references, folder=path.parent),
-        cache=_cache_of(config, _cache_folder(config, path.parent, out), _silent),
+        cache=_cache_of(config, cache, _silent),
     )
+    if problems := PlantingRun(config, root, cache, _silent).check(references, plan):
+        raise ManifestError(str(path), problems)
     check_ensemble(config, plan)
     return references, root, plan
 
@@ -188,12 +194,12 @@ def lead_or_take_part(
     if ranks.is_main:
         return train(config, out=out, device=device, resume=resume, overrides=overrides, say=say)
     path, out = Path(config), Path(out)
-    asked = with_rules(read_config(path, TrainConfig, overrides=overrides), path.parent)
+    asked = read_asked(path, overrides)
     where = pick_device(device)
     meet(where)
     references, root, plan = _read_data(asked, path, out)
     run = _Run(asked, root, out, where, _cache_folder(asked, path.parent, out), _silent)
-    slices = run.read(references)
+    slices = run.read(references, plan)
     Fitter(asked, slices, plan, out, where, resume, _silent, ranks).fit()
     return None
 
@@ -216,7 +222,7 @@ class _Run:
 
         The config comes back with the anchors that the boxes ask for, where it is a detector's.
         """
-        slices = self.read(references)
+        slices = self.read(references, plan)
         placed = [
             replace(row, split=plan.place_of(row).split)
             for row in relocate(references, root=self.root, folder=self.out)
@@ -225,10 +231,12 @@ class _Run:
         learning = plan.rows_of(slices.references, Split.TRAIN)
         return slices, with_anchors(self.config, slices, learning)
 
-    def read(self, references: Sequence[Reference]) -> Prepared:
+    def read(self, references: Sequence[Reference], plan: SplitPlan) -> Prepared:
         """Prepare what isn't in the cache yet."""
-        volumes = is_of_exams(self.config.model)
-        return self._volumes(references) if volumes else self._slices(references)
+        if is_of_exams(self.config.model):
+            return self._volumes(references)
+        planting = PlantingRun(self.config, self.root, self.cache, self.say)
+        return planting.into(self._slices(references), references, plan)
 
     @property
     def _classes(self) -> dict[str, Label]:
