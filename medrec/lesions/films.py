@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from medrec.lesions.zones import Zone
 
 _TRIES = 12
-_LEAST_RISE = 0.5
+_LEAST_RISE, _LEAST_SHARE = 0.5, 0.02
+# Half a grey value, which rounding keeps. Of a film of floats, which may run from 0 to 1, less:
+# so much of its step from loose to dense tissue.
 _LEAST_ROOM = 0.3
 # So much of the diameter lies between a lesion's middle and the wall: it may touch the pleura.
 
@@ -89,7 +91,8 @@ def plant_film(
 ) -> PlantedFilm:
     """Plant `count` lesions that a recipe draws, apart from each other; fewer where none fits.
 
-    A lesion that rises by less than half a grey value (behind a white diaphragm) is drawn anew.
+    A lesion that rises by less than half a grey value (behind a white diaphragm), or that lies on
+    no pixel of a tiny film, is drawn anew.
 
     Raises:
         PlantingError: No terrain, or no room for a single lesion.
@@ -110,12 +113,18 @@ def _plant_drawn(
         lesion, zone = draw_lesion(recipe, rng), pick(recipe.zones, rng)
         try:
             place = choose_place(terrain, lesion, rng, zone=zone, taken=film.lesions)
+            planted = plant(film.pixels, lesion, place, terrain=terrain)
         except PlantingError:
             continue
-        planted = plant(film.pixels, lesion, place, terrain=terrain)
-        if planted.lesions[0].rise >= _LEAST_RISE:
+        if planted.lesions[0].rise >= _least_rise(film.pixels, terrain):
             return PlantedFilm(planted.pixels, (*film.lesions, *planted.lesions))
     return film
+
+
+def _least_rise(pixels: NDArray[Any], terrain: Terrain) -> float:
+    if np.issubdtype(pixels.dtype, np.integer):
+        return _LEAST_RISE
+    return min(_LEAST_RISE, _LEAST_SHARE * terrain.tone.step)
 
 
 def choose_place(
