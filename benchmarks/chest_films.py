@@ -41,6 +41,7 @@ from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork
 from torchvision.transforms import v2
 from torchvision_retinanet import BACKBONE, take_imagenet
 
+from medrec.data.boxes import boxes_of_rows, with_negatives
 from medrec.data.manifest import read_manifest
 from medrec.data.splits import Place, plan_splits, read_places
 from medrec.domain.finding import Label
@@ -335,25 +336,16 @@ def name_of(path: str) -> str:
     return "/".join(Path(path).parts[-2:])
 
 
-def read_truth(manifest: Path) -> dict[str, list[list[float]]]:
-    """Boxes of the planted films."""
-    truth: dict[str, list[list[float]]] = {}
-    with (manifest.parent / "boxes.csv").open(encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            truth.setdefault(row["path"], []).append([float(row[c]) for c in CORNERS])
-    return truth
-
-
 def compare_planted(both: dict[str, Found], rows: list[Reference], manifest: Path) -> None:
     """FROC of both on the planted films and their untouched twins, and the paired difference."""
-    truth = read_truth(manifest)
+    truth = with_negatives(rows, boxes_of_rows(rows, root=manifest.parent))
     images: dict[str, list[ImageBoxes]] = {}
     for name, found in both.items():
         images[name] = []
-        for row in rows:
+        for row, known in zip(rows, truth, strict=True):
             own = found.get(name_of(row.path), [])
             boxes = np.array([box for box, _ in own]).reshape(-1, 4)
-            there = np.array(truth.get(row.path, [])).reshape(-1, 4)
+            there = np.array([(*one.box.low, *one.box.high) for one in known or ()]).reshape(-1, 4)
             score = np.array([score for _, score in own])
             one = ImageBoxes(row.patient, there, np.zeros(len(there), bool), boxes, score)
             images[name].append(one)

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from medrec.errors import MedrecError
+    from medrec.workflows.acceptance import acceptance
     from medrec.workflows.audit import audit
     from medrec.workflows.calibrate import calibrate
     from medrec.workflows.configure import configure
     from medrec.workflows.deidentify import deidentify
     from medrec.workflows.evaluate import evaluate
     from medrec.workflows.inspect import inspect
+    from medrec.workflows.plant import plant
     from medrec.workflows.pretrain import pretrain
     from medrec.workflows.report import report
     from medrec.workflows.screen import screen
@@ -26,12 +28,14 @@ __version__ = "0.1.0"
 
 __all__ = [
     "MedrecError",
+    "acceptance",
     "audit",
     "calibrate",
     "configure",
     "deidentify",
     "evaluate",
     "inspect",
+    "plant",
     "pretrain",
     "report",
     "screen",

@@ -9,6 +9,7 @@ import typer
 
 import medrec
 from medrec.cli import (
+    acceptance,
     calibrate,
     config,
     configure,
@@ -42,6 +43,7 @@ app.command("train")(reports_errors(train.command))
 app.command("pretrain")(reports_errors(pretrain.command))
 app.command("calibrate")(reports_errors(calibrate.command))
 app.command("evaluate")(reports_errors(evaluate.command))
+app.command("acceptance")(reports_errors(acceptance.command))
 app.command("report")(reports_errors(report.command))
 app.command("deidentify")(reports_errors(deidentify.command))
 app.add_typer(dataset.app, name="dataset")

@@ -7,6 +7,7 @@ import math
 import warnings
 import zlib
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import nibabel as nib
@@ -148,6 +149,38 @@ def read_nifti_slice_axis(path: Path) -> int:
     with _opened(path) as image:
         _check_header(image, path)
         return _slice_axis_of(image)
+
+
+@dataclass(frozen=True, eq=False)
+class StoredNifti:
+    """A volume as stored: `pixels` (I, J, K) before `slope` and `inter`, and the file's bytes."""
+
+    pixels: NDArray[Any]
+    slope: float
+    inter: float
+    before: bytes
+    after: bytes
+
+    def write(self, path: Path, pixels: NDArray[Any]) -> None:
+        """Write the file, not packed, with other stored values of the same dtype."""
+        path.write_bytes(self.before + pixels.tobytes(order="F") + self.after)
+
+
+def read_stored_nifti(path: Path) -> StoredNifti:
+    """Read the voxels of a volume as the file holds them, and all that stands around them.
+
+    Raises:
+        RefusedScanError: As `load_nifti`.
+        OSError: The file can't be opened.
+    """
+    with _opened(path) as image:
+        _check_header(image, path)
+        pixels = image.dataobj.get_unscaled().reshape(_shape_of(image), order="F")
+        offset, slope, inter = image.dataobj.offset, image.dataobj.slope, image.dataobj.inter
+    packed = path.read_bytes()
+    data = gzip.decompress(packed) if packed.startswith(_GZIP) else packed
+    end = int(offset) + pixels.nbytes
+    return StoredNifti(pixels, float(slope), float(inter), data[: int(offset)], data[end:])
 
 
 @contextmanager

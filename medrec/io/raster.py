@@ -36,6 +36,7 @@ MAX_PIXELS = 100_000_000
 _LUMA = np.array([0.299, 0.587, 0.114])
 """ITU-R BT.601."""
 _ROWS_AT_ONCE = 64
+_MOST_16_BIT = 65_535
 _GREY_MODES = {"1", "L", "I", "I;16", "I;16B", "F"}
 _NOTES = (Note(NoteCode.NO_PHYSICAL_SIZE, "PNG and JPEG state no pixel spacing"),)
 
@@ -72,6 +73,43 @@ def load_raster(path: Path, *, source: str) -> Volume:
     return Volume(voxels=voxels, geometry=None, slice_axis=2, slice_sources=(source,), notes=_NOTES)
 
 
+def load_grey_levels(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Read a picture as (rows, columns) of whole grey levels, 8 or 16 bit as the file has them.
+
+    Colour becomes grey (BT.601), rounded.
+
+    Raises:
+        RefusedScanError: As `load_raster`, or `unsupported_dtype` (black and white alone, no
+            grey levels).
+        OSError: The file can't be opened.
+    """
+    with _opened(path) as image:
+        is_colour = image.mode not in _GREY_MODES and image.mode != "LA"
+        grey = _to_grey(image)
+    if is_colour:
+        grey = np.round(grey).astype(np.uint8)
+    if grey.dtype == np.uint8:
+        levels = grey
+    elif np.issubdtype(grey.dtype, np.integer) and grey.min() >= 0 and grey.max() <= _MOST_16_BIT:
+        levels = grey.astype(np.uint16)
+    else:
+        detail = f"{grey.dtype} pixels, wanted grey levels of 8 or 16 bit"
+        raise RefusedScanError(ReasonCode.UNSUPPORTED_DTYPE, detail)
+    check_values(levels[np.newaxis, :, :, np.newaxis].astype(np.float32))
+    return levels
+
+
+def write_grey_levels(path: Path, levels: NDArray[np.uint8] | NDArray[np.uint16]) -> None:
+    """Write grey levels (rows, columns) of 8 or 16 bit as a new PNG.
+
+    Raises:
+        FileExistsError: Something lies there.
+        OSError: The folder can't be written.
+    """
+    with path.open("xb") as file:
+        Image.fromarray(np.ascontiguousarray(levels)).save(file, format="PNG")
+
+
 def load_raster_mask(path: Path) -> NDArray[np.bool_]:
     """Read a PNG mask as (columns, rows, 1), True where a pixel is not black.
 
@@ -95,6 +133,22 @@ def read_raster_shape(path: Path) -> tuple[int, int, int]:
     """
     with _opened(path) as image:
         return image.width, image.height, 1
+
+
+def read_stored_raster(path: Path) -> NDArray[Any]:
+    """Grey values (rows, columns) as stored, uint8 or uint16; true colour is rounded to 8 bits.
+
+    Raises:
+        RefusedScanError: As `load_raster`.
+        OSError: The file can't be opened.
+    """
+    with _opened(path) as image:
+        grey = _to_grey(image)
+    if grey.dtype in (np.uint8, np.uint16):
+        return grey
+    if grey.dtype == np.bool_:
+        return grey.astype(np.uint8) * 255
+    return np.round(grey).clip(0, 65535).astype(np.uint16 if grey.max() > 255 else np.uint8)  # noqa: PLR2004
 
 
 @contextmanager

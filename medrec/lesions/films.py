@@ -37,9 +37,10 @@ if TYPE_CHECKING:
     from medrec.lesions.zones import Zone
 
 _TRIES = 12
-_LEAST_RISE, _LEAST_SHARE = 0.5, 0.02
-# Half a grey value, which rounding keeps. Of a film of floats, which may run from 0 to 1, less:
-# so much of its step from loose to dense tissue.
+LEAST_RISE = 0.5
+"""A lesion that raises its place by less, in grey values, is none that anybody could see."""
+_LEAST_SHARE = 0.02
+# Of a film of floats, which may run from 0 to 1: such a share of its step from loose to dense.
 _LEAST_ROOM = 0.3
 # So much of the diameter lies between a lesion's middle and the wall: it may touch the pleura.
 
@@ -116,15 +117,16 @@ def _plant_drawn(
             planted = plant(film.pixels, lesion, place, terrain=terrain)
         except PlantingError:
             continue
-        if planted.lesions[0].rise >= _least_rise(film.pixels, terrain):
+        if planted.lesions[0].rise >= least_rise(film.pixels, terrain):
             return PlantedFilm(planted.pixels, (*film.lesions, *planted.lesions))
     return film
 
 
-def _least_rise(pixels: NDArray[Any], terrain: Terrain) -> float:
+def least_rise(pixels: NDArray[Any], terrain: Terrain) -> float:
+    """The rise of grey values below which nobody could see a lesion on a film of such a dtype."""
     if np.issubdtype(pixels.dtype, np.integer):
-        return _LEAST_RISE
-    return min(_LEAST_RISE, _LEAST_SHARE * terrain.tone.step)
+        return LEAST_RISE
+    return min(LEAST_RISE, _LEAST_SHARE * terrain.tone.step)
 
 
 def choose_place(

@@ -88,10 +88,15 @@ def draw_lesion(recipe: FilmRecipe, rng: np.random.Generator) -> Lesion:
     shape = pick(recipe.shapes, rng)
     size, gain = recipe.size.draw(rng), recipe.gain.draw(rng)
     seed = int(rng.integers(2**31))
+    return make_lesion(shape, size, gain=gain, most=recipe.most_strength, seed=seed)
+
+
+def make_lesion(shape: Shape, size: float, *, gain: float, most: float, seed: int) -> Lesion:
+    """A lesion that rises by its gain times its thickness, by `most` at most: see `FilmRecipe`."""
     body = grow_body(Lesion(shape, size, 1.0, seed))
     grid = np.linspace(-0.5, 0.5, 17)
     thickest = float(path_length(body, grid[None, :], grid[:, None]).max())
-    return Lesion(shape, size, min(gain * size * thickest, recipe.most_strength), seed)
+    return Lesion(shape, size, min(gain * size * thickest, most), seed)
 
 
 def draw_tumor(recipe: BrainRecipe, rng: np.random.Generator) -> BrainTumor:

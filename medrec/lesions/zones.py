@@ -37,6 +37,13 @@ class BreastZone(StrEnum):
     """Gland, which hides lesions."""
 
 
+class BrainZone(StrEnum):
+    """How deep in the brain a tumor lies: by half of what is the deepest."""
+
+    OUTER = "outer"
+    INNER = "inner"
+
+
 Zone = ChestZone | BreastZone
 ZONES = tuple(ChestZone)
 NO_ZONE = 255

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +18,7 @@ from medrec.calibration.files import (
 from medrec.config.base import BAD_YAML, validate
 from medrec.config.model import classes_of
 from medrec.errors import ConfigError, PackageError
+from medrec.evaluation.home_curves import read_home
 from medrec.package.checksums import verify_checksums, write_checksums
 from medrec.package.contract import FORMAT, PackageManifest
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from medrec.calibration.boxes import BoxCalibration
     from medrec.calibration.entry import CalibrationEntry
     from medrec.calibration.operating_point import OperatingPoint
+    from medrec.evaluation.home_curves import HomeCurves
 
 Level = Literal["image", "exam"]
 
@@ -36,6 +39,14 @@ CALIBRATION = "calibration.json"
 OPERATING_POINTS = "operating_points.yaml"
 CARD = "model-card.md"
 LICENSE = "LICENSE"
+HOME = "acceptance.json"
+"""Figures of planted lesions at the training site; a package may lack them."""
+_HOME_TITLE = "## Planted lesions at home\n"
+_HOME_WORDS = (
+    f"\n`{HOME}` holds what the model finds of lesions planted into lesion-free scans of its "
+    "training site: `medrec acceptance` holds other sites against it. How often real lesions are "
+    "found it doesn't say.\n"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +63,8 @@ class ModelPackage:
     operating_points: tuple[OperatingPoint, ...]
     box_calibrations: tuple[BoxCalibration, ...] = ()
     """Of a detector: one for each label, in their order, or none; then boxes have scores only."""
+    home: HomeCurves | None = None
+    """What an acceptance test at another site is held against; None where there is none."""
 
     @property
     def box_classes(self) -> tuple[str, ...]:
@@ -89,11 +102,12 @@ def open_package(folder: Path) -> ModelPackage:
         calibrations = read_calibration(folder / CALIBRATION)
         boxes = read_box_calibration(folder / CALIBRATION)
         points = read_operating_points(folder / OPERATING_POINTS)
+        home = read_home(folder / HOME) if (folder / HOME).is_file() else None
     except PackageError as error:
         message = f"{folder}: {error}"
         raise PackageError(message) from error
     package = ModelPackage(
-        folder, digest, manifest, tuple(calibrations), tuple(points), tuple(boxes)
+        folder, digest, manifest, tuple(calibrations), tuple(points), tuple(boxes), home
     )
     _check_complete(package)
     return package
@@ -126,6 +140,19 @@ def seal_package(folder: Path, card: str) -> ModelPackage:
     (folder / CARD).write_text(card, encoding="utf-8")
     write_checksums(folder)
     return open_package(folder)
+
+
+def copy_with_home(package: ModelPackage, folder: Path, text: str) -> ModelPackage:
+    """Write a copy of a model that holds figures of its training site (`acceptance.json`).
+
+    Raises:
+        PackageError: The text is no acceptance test.
+    """
+    for name in (MANIFEST, WEIGHTS, CALIBRATION, OPERATING_POINTS, LICENSE):
+        shutil.copyfile(package.folder / name, folder / name)
+    (folder / HOME).write_text(text, encoding="utf-8")
+    card = (package.folder / CARD).read_text(encoding="utf-8").partition(_HOME_TITLE)[0]
+    return seal_package(folder, f"{card.rstrip()}\n\n{_HOME_TITLE}{_HOME_WORDS}")
 
 
 def _read_manifest(path: Path) -> PackageManifest:

@@ -44,7 +44,7 @@ def find_cases(references: Iterable[Reference], *, root: Path) -> tuple[Case, ..
         rows.setdefault(row.path, []).append(row)
     for path in rows:
         try:
-            headers += _read_headers(root, path)
+            headers += read_headers(root, path)
         except ScanError as error:
             problems.append(f"{path}: {error}")
     index = group(headers, patient_key=_nobody)
@@ -80,7 +80,8 @@ def _counts(record: FileRecord, named: Container[str]) -> bool:
     return record.status is not FileStatus.DUPLICATE or record.path in named
 
 
-def _read_headers(root: Path, path: str) -> Iterator[ImageHeader]:
+def read_headers(root: Path, path: str) -> Iterator[ImageHeader]:
+    """Headers of a file that a row names, or of the images in a folder that it names."""
     if not (root / path).is_dir():
         yield read_header(FoundFile(root / path, path))
         return
