@@ -332,8 +332,10 @@ def _home_of(asked: _Asked) -> tuple[HomeCurves | None, list[str]]:
         asked.planned
     ):
         return None, [
-            (f"the figures at home were made with the recipe {home.recipe.get('name')}, these with "
-            f"{asked.planned.config.name}: they can't be held against each other")
+            (
+                f"the figures at home were made with the recipe {home.recipe.get('name')}, these with "
+                f"{asked.planned.config.name}: they can't be held against each other"
+            )
         ]
     return home, []
 
