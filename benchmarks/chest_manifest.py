@@ -21,6 +21,7 @@ Columns beside those of the lesions:
   films, for the real ones hold PA films without a nodule, and all others show something else;
 - findings: yes where the report tells of anything;
 - view_and_findings: both, for in this archive every PA film without a nodule has findings;
+- untouched: the same of untouched films alone, for the false positives on them;
 - age_group: child under 18.
 """
 
@@ -76,6 +77,12 @@ def to_row(row: dict[str, str], split: Split) -> Reference:
     )
 
 
+def as_untouched(row: Reference) -> Reference:
+    """The same row among those whose false positives are told by view and findings."""
+    attributes = {**row.attributes, "untouched": row.attributes["view_and_findings"]}
+    return replace(row, attributes=attributes)
+
+
 def plant_split(films: list[Reference], archive: Path, split: Split, out: Path) -> list[Reference]:
     """Copies and untouched films of one split, in the manifest of `out`."""
     own = [row for row in films if row.split is split and row.attributes["role"] == "untouched"]
@@ -88,7 +95,11 @@ def plant_split(films: list[Reference], archive: Path, split: Split, out: Path) 
     rows = [moved(row, split) for row in read_manifest(result.manifest)]
     there = {row.path for row in rows}
     refused = [row for row in relocate(own, root=archive, folder=out) if row.path not in there]
-    return [*(as_planted(row) if row.labels[NODULE] else row for row in rows), *refused]
+    untouched = [row for row in rows if not row.labels[NODULE]] + refused
+    return [
+        *(as_planted(row) for row in rows if row.labels[NODULE]),
+        *(as_untouched(row) for row in untouched),
+    ]
 
 
 def moved(row: Reference, folder: str) -> Reference:

@@ -280,8 +280,27 @@ def _misfits(config: TrainConfig) -> Iterator[str]:
         yield from _exam_misfits(config)
     if is_detector(config.model):
         yield from _detector_misfits(config)
-    elif config.calibration.boxes_only is not None:
-        yield f"calibration.boxes_only: a {config.model.kind} finds no boxes; leave it out"
+    yield from _calibration_misfits(config)
+
+
+def _calibration_misfits(config: TrainConfig) -> Iterator[str]:
+    asked = config.calibration
+    if not is_detector(config.model):
+        for name in ("boxes_only", "exams_only"):
+            if getattr(asked, name) is not None:
+                yield f"calibration.{name}: a {config.model.kind} finds no boxes; leave it out"
+    if asked.prevalence is None:
+        return
+    if config.exclusive:
+        yield (
+            "calibration.prevalence: labels that exclude each other share their rows, which can't "
+            "be weighted to a prevalence of each; leave it out"
+        )
+    if asked.substacks is not None:
+        yield (
+            "calibration.prevalence: runs of slices are cut at a prevalence of their own; leave it "
+            "or calibration.substacks out"
+        )
 
 
 def _plant_misfits(config: TrainConfig) -> Iterator[str]:

@@ -12,11 +12,9 @@ from medrec.domain.counting import counted
 from medrec.domain.reference import LabelledBox, Reference
 from medrec.errors import PlantingError, ScanError
 from medrec.io.raster import load_grey_levels, write_grey_levels
-from medrec.lesions.breast import find_breast
-from medrec.lesions.chest import find_chest
 from medrec.lesions.films import plant_film
+from medrec.lesions.keeping import find_terrain
 from medrec.lesions.lesion import lesion_generator
-from medrec.lesions.zones import ChestZone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from medrec.domain.finding import Label
     from medrec.lesions.films import PlantedLesion
     from medrec.lesions.recipe import FilmRecipe
-    from medrec.lesions.terrain import Terrain
 
 PLANTED = "planted"
 """The column that says yes of a copy and no of its untouched original."""
@@ -82,7 +79,7 @@ def plant_copies(
         OSError: The folder can't be written.
     """
     pixels = _read(out / row.path)
-    terrain = _find_terrain(pixels, order.recipe)
+    terrain = find_terrain(pixels, order.recipe)
     key = int.from_bytes(hashlib.sha256(_bytes_of(pixels)).digest()[:8], "big")
     copies = []
     for number in range(order.copies):
@@ -125,11 +122,6 @@ def _read(file: Path) -> NDArray[Any]:
     except OSError as error:
         message = f"can't be read: {error.strerror or type(error).__name__}"
         raise PlantingError(message) from error
-
-
-def _find_terrain(pixels: NDArray[Any], recipe: FilmRecipe) -> Terrain:
-    is_chest = any(isinstance(zone, ChestZone) for zone, _ in recipe.zones)
-    return find_chest(pixels) if is_chest else find_breast(pixels)
 
 
 def _bytes_of(pixels: NDArray[Any]) -> bytes:

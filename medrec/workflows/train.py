@@ -8,9 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from medrec.config.model import classes_of, is_detector, is_of_exams, pooling_of
+from medrec.config.model import classes_of, is_detector, is_of_exams
 from medrec.data.build import build_cache, build_references, build_splits
 from medrec.data.dataset import SliceDataset, prepare_slices
 from medrec.data.detection import lay_boxes, lay_solid_boxes
@@ -35,10 +33,9 @@ from medrec.training.build import check_logger
 from medrec.training.ranks import find_ranks, meet, refuse_ranks
 from medrec.workflows.anchoring import with_anchors
 from medrec.workflows.auditing import audit_run, check_data, refuse_blocking
-from medrec.workflows.box_levels import calibrate_boxes, fit_levels_of_detector
+from medrec.workflows.calibrating import calibrate_scored
 from medrec.workflows.command import to_command
 from medrec.workflows.fitting import Fitter, Say, check_ensemble
-from medrec.workflows.levels import FittedLevels, choose_pooling, fit_levels, to_level_samples
 from medrec.workflows.output import prepare_output, read_run, write_run
 from medrec.workflows.packaging import (
     digest_of_pictures,
@@ -56,11 +53,8 @@ from medrec.workflows.testing import ModelTest, score_test
 from medrec.workflows.versions import digest_of_fit, versions
 
 if TYPE_CHECKING:
-    from medrec.calibration.boxes import BoxCalibration
-    from medrec.config.model import PoolingConfig
     from medrec.config.training import TrainConfig
     from medrec.data.cache import PictureCache
-    from medrec.workflows.scored import ScoredSlices
 
 _CACHE = "cache"
 
@@ -114,7 +108,7 @@ def train(
     with stages("fit"):
         scored = Fitter(asked, slices, plan, out, run.device, resume=resume, say=say).fit()
     with stages("calibrate"):
-        fitted, pooling = run.calibrate(scored, references)
+        fitted, pooling = calibrate_scored(scored, asked, references, out=out, say=say)
     manifest = with_planted(
         to_manifest(
             settled,
@@ -288,40 +282,6 @@ class _Run:
             self.say(line)
         refuse_blocking(report, self.out)
         return tuple(report.card_lines())
-
-    def calibrate(
-        self, scored: ScoredSlices, references: Sequence[Reference]
-    ) -> tuple[FittedLevels, PoolingConfig]:
-        """Choose the pooling, fit calibrators and thresholds on logits that are out of fold."""
-        config, primary = self.config, Label(self.config.primary_label)
-        pooling, cutting = pooling_of(config.model), config.calibration.substacks
-        calibration = config.calibration
-        boxes: tuple[BoxCalibration, ...] = ()
-        if scored.found:
-            boxes, scored = calibrate_boxes(scored, calibration, seed=config.seed, say=self.say)
-            # The exam is never less likely than its boxes, where these have probabilities.
-            method = "platt_floor" if boxes else calibration.method
-            calibration = calibration.model_copy(update={"method": method})
-            scored = scored.without(calibration.boxes_only or {})
-        if cutting is not None and not pooling.highest:
-            pooling = choose_pooling(scored, cutting, pooling, primary=primary, seed=config.seed)
-        rng = np.random.default_rng(config.seed)
-        levels = to_level_samples(scored, config, pooling, references=references, rng=rng)
-        patients = len({row.resampling_unit for row in scored.references})
-        where = f"{patients} patients whom the network had not seen; they chose the threshold too"
-        runs = f"; runs of {cutting.shortest} to {cutting.longest} slices" if cutting else ""
-        fit = fit_levels_of_detector if scored.found else fit_levels
-        fitted = fit(
-            levels,
-            calibration,
-            primary=primary,
-            measured_on={"image": where, "exam": where + runs},
-            seed=config.seed,
-            exclusive=scored.exclusive,
-        )
-        for note in fitted.notes:
-            self.say(note)
-        return replace(fitted, boxes=boxes), pooling
 
 
 def _count(prepared: Prepared) -> str:

@@ -226,6 +226,30 @@ def test_calibrating_anew_keeps_the_boxes_and_the_floor(run):
     assert {"platt_floor"} == {entry.method for entry in after.calibrations}
 
 
+def test_a_prevalence_that_is_calibrated_is_the_one_that_is_stated_at_screening(run):
+    model, films = run / "run" / "model", ["--modality", "CR"]
+    asked = ["--on", run / "films" / "films.csv"]
+    _medrec("calibrate", model, *asked, "--out", run / "here")
+    _medrec("calibrate", model, *asked, "--out", run / "rare", "--prevalence", "0.05")
+    stated = ["--model", run / "here", "--prevalence", "0.05"]
+    _medrec("screen", run / "films", *films, *stated, "--out", run / "stated")
+    _medrec("screen", run / "films", *films, "--model", run / "rare", "--out", run / "built-in")
+
+    expected = {one.case_id: one for one in read_journal(run / "stated")}
+    assert {"image": 0.05, "exam": 0.05} == open_package(run / "rare").manifest.prevalence
+    for found in read_journal(run / "built-in"):
+        other = expected[found.case_id]
+        pairs = [
+            *zip(found.findings, other.findings, strict=True),
+            *zip(found.regions, other.regions, strict=True),
+        ]
+        for one, two in pairs:
+            assert two.probability == pytest.approx(one.probability, rel=1e-4, abs=1e-6)
+        assert other.decision == found.decision
+        highest = max((region.probability for region in found.regions), default=0.0)
+        assert found.findings[0].probability >= highest
+
+
 def test_a_stated_prevalence_moves_exams_and_their_boxes_alike(run, screened):
     out = run / "shifted"
     model = ["--model", run / "run" / "model", "--modality", "CR"]
