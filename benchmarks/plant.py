@@ -26,9 +26,9 @@ import timm
 import torch
 from PIL import Image
 
-from medrec.data.grounds import Ground, film_in
+from medrec.data.film_ground import FilmGround, PlantingRule
 from medrec.data.pictures import Pictures, PixelArray
-from medrec.data.planting import Planting, PlantingRule
+from medrec.data.planting import Planting
 from medrec.domain.volume import Volume
 from medrec.errors import PlantingError
 from medrec.lesions.build import read_film_recipe
@@ -36,7 +36,7 @@ from medrec.lesions.chest import find_chest
 from medrec.lesions.films import plant_film
 from medrec.lesions.keeping import to_text
 from medrec.lesions.lesion import lesion_generator
-from medrec.preprocess.greys import GreyPreprocessor
+from medrec.preprocess.greys import GreyPreprocessor, scan_in
 from medrec.preprocess.pipeline import Preprocessor
 
 if TYPE_CHECKING:
@@ -99,14 +99,14 @@ def time_shown(film: NDArray[np.uint8], recipe: FilmRecipe, *, number: int) -> f
     volume = Volume(film.T[None, :, :, None].astype(np.float32), None, 2, ("film",))
     greys = GreyPreprocessor(chain)(volume)
     packed = greys.images[0, 0].numpy()
-    terrain = find_chest(greys.scale.unpack(packed[film_in(packed)]))
+    terrain = find_chest(greys.scale.unpack(packed[scan_in(packed)]))
     planting = Planting(
         PlantingRule(recipe, share=1.0, lesions=(1, 3), column=0),
         GreyPreprocessor(chain),
         Pictures(
             PixelArray((greys.images * 65535).round().numpy().astype(np.uint16)), np.arange(1)
         ),
-        (Ground(0, greys.scale, to_text(terrain)),),
+        (FilmGround(0, greys.scale, to_text(terrain)),),
     )
     sample = chain(volume).images[0], torch.zeros(1)
     return milliseconds(lambda: planting(sample, seed=0, row=0, epoch=number))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,8 +10,8 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from medrec.config.base import Schema, read_config
 from medrec.config.lesions import LesionsConfig
-from medrec.config.model import AnyModel, DetectorConfig, ModelConfig, classes_of, is_detector
-from medrec.domain.modality import Modality
+from medrec.config.model import AnyModel, SlicesConfig, classes_of, is_detector
+from medrec.domain.modality import Modality, Sequence
 from medrec.errors import ConfigError
 
 Count = Annotated[int, Field(ge=1, le=20)]
@@ -106,7 +106,7 @@ def planted_class(plant: PlantConfig, label: str, classes: Mapping[str, str]) ->
 
 
 def wrong_plant(
-    plant: PlantConfig | None, label: str, labels: Sequence[str], model: AnyModel
+    plant: PlantConfig | None, label: str, labels: list[str], model: AnyModel
 ) -> Iterator[str]:
     """What of labels and network doesn't go with lesions that make `label` positive."""
     if plant is None:
@@ -114,7 +114,7 @@ def wrong_plant(
     if label not in labels:
         yield f"plant.label: {label!r} is none of the labels {', '.join(labels)}"
         return
-    if not isinstance(model, ModelConfig | DetectorConfig):
+    if isinstance(model, SlicesConfig):
         yield f"plant: lesions aren't planted for a {model.kind} yet; leave it out"
     if not is_detector(model):
         if plant.type is not None:
@@ -128,32 +128,45 @@ def wrong_plant(
 
 
 _FILMS = frozenset({Modality.CR, Modality.DX})
-_CHEST = frozenset({"CHEST", "THORAX", "LUNG"})
+_SCANS = {
+    "chest_film": ("chest films", _FILMS, frozenset({"CHEST", "THORAX", "LUNG"})),
+    "mammogram": ("mammograms", frozenset({Modality.MG}), None),
+    "brain_mri": ("brain MRI", frozenset({Modality.MR}), frozenset({"BRAIN", "HEAD", "SKULL"})),
+}
+_TUMORS_SHOW = (Sequence.T1C, Sequence.FLAIR)
 
 
 def recipe_misfits(
-    recipe: LesionsConfig, modality: Sequence[Modality], body_part: Sequence[str]
+    recipe: LesionsConfig,
+    modality: Iterable[Modality],
+    body_part: Iterable[str],
+    sequence: Iterable[Sequence] = (),
 ) -> Iterator[str]:
-    """Why a recipe's lesions don't belong into scans of a modality and a part of the body."""
-    if recipe.brain_mri is not None:
+    """Why a recipe's lesions don't belong into scans of a scope."""
+    block = next(name for name in _SCANS if getattr(recipe, name) is not None)
+    what, modalities, parts = _SCANS[block]
+    if not set(modality) or not set(modality) <= modalities:
         yield (
-            f"plant.recipe: {recipe.name} is for brain MRI, whose lesions aren't planted while a "
-            "network learns yet"
-        )
-        return
-    chest = recipe.chest_film is not None
-    what, wanted = ("chest films", _FILMS) if chest else ("mammograms", frozenset({Modality.MG}))
-    if not modality or not set(modality) <= wanted:
-        yield (
-            f"plant.recipe: {recipe.name} is for {what} ({', '.join(sorted(wanted))}), and "
+            f"plant.recipe: {recipe.name} is for {what} ({', '.join(sorted(modalities))}), and "
             f"scope.modality is {_said(modality)}; name a recipe for these scans"
         )
-    elif chest and not {part.strip().upper() for part in body_part} & _CHEST:
+    elif parts and not {part.strip().upper() for part in body_part} & parts:
         yield (
-            f"plant.recipe: {recipe.name} is for chest films, and scope.body_part is "
-            f"{_said(body_part)}; wanted CHEST"
+            f"plant.recipe: {recipe.name} is for {what}, and scope.body_part is "
+            f"{_said(body_part)}; wanted {min(parts)}"
+        )
+    if block == "brain_mri" and shown_sequence(sequence) is None:
+        yield (
+            f"plant.recipe: {recipe.name} plants tumors as one sequence shows them: wanted one of "
+            f"{' and '.join(_TUMORS_SHOW)} as scope.sequence, which is {_said(sequence)}"
         )
 
 
-def _said(words: Sequence[str]) -> str:
+def shown_sequence(sequence: Iterable[Sequence]) -> Sequence | None:
+    """The one sequence of a scope, where tumors are planted as it shows them; None elsewhere."""
+    asked = list(sequence)
+    return asked[0] if len(asked) == 1 and asked[0] in _TUMORS_SHOW else None
+
+
+def _said(words: Iterable[str]) -> str:
     return ", ".join(words) or "empty"

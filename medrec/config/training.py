@@ -307,6 +307,8 @@ def _plant_misfits(config: TrainConfig) -> Iterator[str]:
     yield from wrong_plant(config.plant, config.planted_label, config.labels, config.model)
     if config.plant is not None and config.exclusive:
         yield "plant: among labels that exclude each other it would make two true at once"
+    if config.plant is not None and config.preprocess.spacing_mm is not None:
+        yield "plant: not with preprocess.spacing_mm yet, as volumes then differ in shape"
 
 
 def _spacing_misfits(config: TrainConfig) -> Iterator[str]:

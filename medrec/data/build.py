@@ -183,11 +183,14 @@ def build_grey_cache(
 ) -> PictureCache:
     """The cache of greys and of where lesions may lie in them, below `folder`.
 
-    `anatomy` says what was looked for in the films.
+    `anatomy` says what was looked for in the scans.
     """
     chain = prepare.chain
     recipe = {**recipe_of(chain), "greys": {"anatomy": anatomy, "finding": FINDING}}
-    shape = (1, chain.size_px, chain.size_px)
+    if isinstance(chain, VolumePreprocessor):
+        shape: tuple[int, ...] = (1, *chain.size)
+    else:
+        shape = (1, chain.size_px, chain.size_px)
     words = rules.model_dump_json(exclude_none=True) if rules else ""
     pack = PicturePack(folder, PackFormat(recipe, shape, "uint16"))
     return PictureCache(pack, words, say or (lambda _: None), workers)

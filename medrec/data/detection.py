@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from medrec.data.boxes import Boxes
+    from medrec.data.planting import Planting
     from medrec.domain.geometry import FloatArray
     from medrec.domain.reference import LabelledBox, Reference
 
@@ -45,6 +46,8 @@ class _Boxed(Dataset[tuple[torch.Tensor, ...]]):
     """
 
     objects: torch.Tensor = field(default_factory=lambda: torch.zeros(0, 1, 1))
+    if TYPE_CHECKING:
+        planting: Planting | None = None
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, ...]:
         return (*super().__getitem__(index), self.objects[index])
@@ -55,11 +58,15 @@ class _Boxed(Dataset[tuple[torch.Tensor, ...]]):
         return known
 
     def sides(self, rows: Sequence[int]) -> FloatArray:
-        """Sides (n, D) of the objects of some rows, in pixels or voxels of the inputs."""
+        """Sides (n, D) of the objects of some rows, in pixels or voxels of the inputs.
+
+        Those that are planted into them are among them.
+        """
         objects = self.objects[list(rows)]
         boxes = objects[objects[..., -1] >= 0][:, :-1].double().numpy()
         half = boxes.shape[1] // 2
-        return np.asarray(boxes[:, half:] - boxes[:, :half])
+        planted = [self.planting.sides(rows)] if self.planting else []
+        return np.concatenate([boxes[:, half:] - boxes[:, :half], *planted])
 
     def _of_rows(self, rows: Sequence[int]) -> torch.Tensor:
         return self.objects[torch.as_tensor(list(rows), dtype=torch.long)]
@@ -72,11 +79,6 @@ class DetectionSlices(_Boxed, SliceDataset):
     def subset(self, rows: Sequence[int]) -> Self:
         """The same for some rows, in their order."""
         return replace(super().subset(rows), objects=self._of_rows(rows))
-
-    def sides(self, rows: Sequence[int]) -> FloatArray:
-        """Sides (n, 2) of the objects of some rows in pixels, and of what is planted into them."""
-        planted = [self.planting.sides(rows)] if self.planting else []
-        return np.concatenate([super().sides(rows), *planted])
 
     def inputs(self) -> list[torch.Tensor]:
         """The pictures (1, H, W), as a network looks at them one by one."""

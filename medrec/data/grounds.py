@@ -1,4 +1,4 @@
-"""Films that lesions may be planted into, prepared once: greys, and where lesions may lie."""
+"""Scans that lesions may be planted into, prepared once: greys, and where lesions may lie."""
 
 from __future__ import annotations
 
@@ -10,45 +10,34 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from medrec.data.brain_ground import BrainGround
+from medrec.data.film_ground import FilmGround
 from medrec.data.preparing import Prepared
 from medrec.errors import ManifestError, PlantingError, RefusedScanError
 from medrec.io.loading import load_file
-from medrec.lesions.keeping import find_terrain, from_text, to_text
-from medrec.preprocess.greys import GreyScale
+from medrec.lesions.brain import find_brain
+from medrec.lesions.keeping import brain_to_text, find_terrain, to_text
+from medrec.lesions.recipe import FilmRecipe
+from medrec.preprocess.greys import GreyScale, scan_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from medrec.data.cache import PictureCache
+    from medrec.data.pack import PackEntry
     from medrec.data.pictures import Pictures
     from medrec.io.selection import Rules
-    from medrec.lesions.recipe import FilmRecipe
-    from medrec.lesions.terrain import Terrain
-    from medrec.preprocess.greys import GreyPreprocessor
+    from medrec.lesions.recipe import BrainRecipe
+    from medrec.preprocess.greys import GreyInput, GreyPreprocessor
 
-
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """A film that lesions may be planted into: the number of its greys, their scale, its terrain.
-
-    The terrain is kept as text, see `medrec.lesions.keeping`.
-    """
-
-    item: int
-    scale: GreyScale
-    terrain: str
-
-    def open(self) -> Terrain:
-        """The terrain."""
-        return from_text(self.terrain)
+    Recipe = FilmRecipe | BrainRecipe
+    Ground = FilmGround | BrainGround
 
 
 @dataclass(frozen=True, eq=False)
 class Grounds:
-    """What was found in films: a ground by path, or why there is none."""
+    """What was found in scans: a ground by path, or why there is none."""
 
     greys: Pictures | None
     found: Mapping[str, Ground]
@@ -60,11 +49,11 @@ def prepare_grounds(
     *,
     root: Path,
     prepare: GreyPreprocessor,
-    recipe: FilmRecipe,
+    recipe: Recipe,
     rules: Rules | None,
     cache: PictureCache,
 ) -> Grounds:
-    """Keep the greys of films and find where lesions may lie in them, once for each file.
+    """Keep the greys of scans and find where lesions may lie in them, once for each file.
 
     Raises:
         ManifestError: Files that can't be read; all are listed.
@@ -85,15 +74,22 @@ def prepare_grounds(
         if "terrain" not in facts:
             refused[path] = facts.get("refused", "nothing is known of it")
             continue
-        found[path] = Ground(len(items), GreyScale(**facts["scale"]), facts["terrain"])
-        items.append(entry.first)
+        found[path] = _ground(len(items), entry, facts, recipe)
+        items += range(entry.first, entry.end)
     return Grounds(filled.pictures(items) if items else None, found, refused)
 
 
+def _ground(first: int, entry: PackEntry, facts: Mapping[str, Any], recipe: Recipe) -> Ground:
+    scale = GreyScale(**facts["scale"])
+    if isinstance(recipe, FilmRecipe):
+        return FilmGround(first, scale, facts["terrain"])
+    return BrainGround(first, scale, facts["terrain"], entry.slices)
+
+
 def _load(
-    root: Path, prepare: GreyPreprocessor, recipe: FilmRecipe, rules: Rules | None, path: str
+    root: Path, prepare: GreyPreprocessor, recipe: Recipe, rules: Rules | None, path: str
 ) -> Prepared:
-    """The greys of a film with what was found in it; none of a film into which nothing can go.
+    """The greys of a scan with what was found in it; none of one into which nothing can go.
 
     Raises:
         ScanError: The file can't be read.
@@ -101,16 +97,26 @@ def _load(
     volume = load_file(root / path, rules=rules)
     try:
         greys = prepare(volume)
-        packed = greys.images[0, 0].numpy()
-        terrain = find_terrain(greys.scale.unpack(packed[film_in(packed)]), recipe)
+        found = _find(greys, recipe)
     except (PlantingError, RefusedScanError) as error:
         note = json.dumps({"refused": str(error)})
         return Prepared(torch.empty(0), (), volume.slice_count, note=note)
-    note = json.dumps({"scale": asdict(greys.scale), "terrain": to_text(terrain)})
-    return Prepared(greys.images, greys.slices, volume.slice_count, greys.to_source, note)
+    note = json.dumps({"scale": asdict(greys.scale), "terrain": found})
+    return Prepared(greys.images, greys.slices, volume.slice_count, note=note)
 
 
-def film_in(packed: NDArray[Any]) -> tuple[slice, slice]:
-    """Rows and columns of a framed film (H, W) without what was padded beside it, which is 0."""
-    rows, columns = np.flatnonzero(packed.any(axis=1)), np.flatnonzero(packed.any(axis=0))
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+def _find(greys: GreyInput, recipe: Recipe) -> str:
+    """Where lesions may lie in the part of the greys that is no padding.
+
+    Raises:
+        PlantingError: Nowhere.
+    """
+    packed = greys.images[:, 0].numpy()  # (N, H, W), or (1, D, H, W) of a whole volume
+    stack = packed[0] if packed.ndim > 3 else packed  # noqa: PLR2004
+    if isinstance(recipe, FilmRecipe):
+        return to_text(find_terrain(greys.scale.unpack(stack[0][scan_in(stack[0])]), recipe))
+    if greys.spacing_mm is None:
+        message = "a picture without slices is no volume of a brain"
+        raise PlantingError(message)
+    values = np.maximum(greys.scale.unpack(stack[scan_in(stack)]), np.float32(greys.scale.least))
+    return brain_to_text(find_brain(values, spacing_mm=greys.spacing_mm, slice_axis=0))

@@ -8,43 +8,20 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import torch
 
-from medrec.data.grounds import film_in
-from medrec.errors import PlantingError
-from medrec.lesions.films import plant_film
 from medrec.lesions.lesion import lesion_generator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from medrec.data.film_ground import PlantingRule
     from medrec.data.grounds import Ground
     from medrec.data.pictures import Pictures
     from medrec.domain.geometry import FloatArray
-    from medrec.domain.volume import Float32Array
-    from medrec.lesions.recipe import FilmRecipe
     from medrec.preprocess.greys import GreyPreprocessor
 
 _NOTHING = -1.0
 _MEASURED = 500
 """Films in which planted boxes are measured, where anchors are fitted to them."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlantingRule:
-    """What is planted, and what it changes.
-
-    Args:
-        recipe: What lesions are drawn from.
-        share: How many of the films that can be planted into get lesions, each time they are drawn.
-        lesions: How many a film gets: the least and the most.
-        column: Of the label that becomes positive.
-        box_class: The number of the class of their boxes, of a detector's.
-    """
-
-    recipe: FilmRecipe
-    share: float
-    lesions: tuple[int, int]
-    column: int
-    box_class: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +52,7 @@ class Planting:
         """A row as an epoch shows it: with lesions in its picture, label and boxes, or without.
 
         Args:
-            sample: Image (1, H, W) float32, targets (K,) and, of a detector, objects (M, 5), see
+            sample: Image (1, H, W) or (1, D, H, W), targets (K,), and objects (M, 2D + 1), see
                 `medrec.data.detection`; all come out with room for as many objects.
             seed: Of the fit.
             row: Of this dataset.
@@ -99,55 +76,38 @@ class Planting:
         return taught
 
     def sides(self, rows: Sequence[int]) -> FloatArray:
-        """Sides (n, 2) in pixels of what is planted into some rows: a sample, always the same."""
-        grounds = [self.grounds[row] for row in rows]
-        measured = [(row, one) for row, one in zip(rows, grounds, strict=True) if one is not None]
-        corners: list[FloatArray] = [np.zeros((0, 4))]
-        for row, ground in measured[:_MEASURED]:
-            packed = self.greys[ground.item][0].numpy()
-            greys = ground.scale.unpack(packed[film_in(packed)])
-            planted = self._plant(greys, ground, lesion_generator(0, row, 0))
-            corners += [planted[1]] if planted else []
+        """Sides (n, D) in pixels of what is planted into some rows: a sample, always the same."""
+        chosen = [(row, ground) for row in rows if (ground := self.grounds[row])]
+        changes = [
+            ground.plant(self.greys, self.rule, lesion_generator(0, row, 0))
+            for row, ground in chosen[:_MEASURED]
+        ]
+        corners = [one.corners for one in changes if one is not None]
+        if not corners:
+            return np.zeros((0, len(self.greys.shape) - 2))
         boxes = np.concatenate(corners)
-        return np.asarray(boxes[:, 2:] - boxes[:, :2])
+        half = boxes.shape[1] // 2
+        return np.asarray(boxes[:, half:] - boxes[:, :half])
 
     def _drawn(
         self, image: torch.Tensor, row: int, rng: np.random.Generator
     ) -> tuple[torch.Tensor, FloatArray] | None:
-        """The image (1, H, W) with lesions and their boxes, where the row gets any this time."""
+        """The image with lesions and their boxes, where the row gets any this time."""
         ground = self.grounds[row]
         if ground is None or rng.random() >= self.rule.share:
             return None
-        packed = self.greys[ground.item][0].numpy()
-        where = film_in(packed)
-        before = ground.scale.unpack(packed[where])
-        planted = self._plant(before, ground, rng)
-        if planted is None:
+        change = ground.plant(self.greys, self.rule, rng)
+        if change is None:
             return None
-        after, corners = planted
         changed = image.clone()
         own = changed[0].numpy()
-        own[where] = self.prepare.repaint(own[where], before, after, ground.scale)
-        return changed, corners + np.tile([where[0].start, where[1].start], 2)
-
-    def _plant(
-        self, greys: Float32Array, ground: Ground, rng: np.random.Generator
-    ) -> tuple[Float32Array, FloatArray] | None:
-        """Greys (h, w) of a film with lesions in it, and their boxes (n, 4): y0, x0, y1, x1.
-
-        None where none finds room.
-        """
-        low, high = self.rule.lesions
-        count = int(rng.integers(low, high + 1))
-        try:
-            film = plant_film(greys, self.rule.recipe, rng, terrain=ground.open(), count=count)
-        except PlantingError:
-            return None
-        boxes = [one.box for one in film.lesions]
-        return film.pixels, np.array([[box.y0, box.x0, box.y1, box.x1] for box in boxes])
+        own[change.where] = self.prepare.repaint(
+            own[change.where], change.before, change.after, ground.scale
+        )
+        return changed, change.corners
 
     def _with_boxes(self, objects: torch.Tensor, corners: FloatArray | None) -> torch.Tensor:
-        """Objects (M, 5) with room for those that are planted, and with their boxes."""
+        """Objects (M, 2D + 1) with room for those that are planted, and with their boxes."""
         missing = max(self.rule.lesions[1] - len(objects), 0)
         room = torch.zeros(missing, objects.shape[1])
         room[:, -1] = _NOTHING

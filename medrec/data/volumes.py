@@ -98,7 +98,7 @@ class VolumeDataset(Dataset[tuple[torch.Tensor, ...]]):
     blank: int = 0
     places: tuple[tuple[float, ...] | None, ...] = ()
     planting: Planting | None = None
-    """As in SliceDataset; nothing is planted into volumes yet."""
+    """As in SliceDataset."""
 
     def __len__(self) -> int:
         return len(self.references)
@@ -118,6 +118,7 @@ class VolumeDataset(Dataset[tuple[torch.Tensor, ...]]):
             targets=self.targets[chosen],
             references=tuple(self.references[row] for row in rows),
             places=tuple(self.places[row] for row in rows) if self.places else (),
+            planting=self.planting and self.planting.subset(rows),
         )
 
     def evenly(self, slices: int | None) -> Self:

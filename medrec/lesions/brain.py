@@ -86,6 +86,29 @@ def find_brain(
     )
 
 
+def known_brain(
+    inside: NDArray[np.bool_],
+    tissue: NDArray[np.bool_],
+    *,
+    level: float,
+    width_mm: float,
+    spacing_mm: tuple[float, float, float],
+    slice_axis: int,
+) -> Brain:
+    """A brain, or some slices of one, of which all but its depth is known; see `Brain`."""
+    across = [side for axis, side in enumerate(spacing_mm) if axis != slice_axis]
+    deep = _depth(np.moveaxis(inside, slice_axis, 2), (across[0], across[1]))
+    return Brain(
+        inside=inside,
+        tissue=tissue,
+        deep_mm=np.moveaxis(deep, 2, slice_axis),
+        level=level,
+        width_mm=width_mm,
+        spacing_mm=spacing_mm,
+        slice_axis=slice_axis,
+    )
+
+
 def _is_tissue(voxels: FloatArray, level: float) -> NDArray[np.bool_]:
     """Neither fluid nor vessel, fat or bone."""
     smooth = ndimage.gaussian_filter(voxels, (1, 1, 0))

@@ -6,18 +6,21 @@ import base64
 import json
 import zlib
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from medrec.lesions.brain import known_brain
 from medrec.lesions.breast import find_breast
 from medrec.lesions.chest import find_chest
+from medrec.lesions.recipe import BrainRecipe
 from medrec.lesions.terrain import Terrain, Tone
 from medrec.lesions.zones import BreastZone, ChestZone
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from medrec.lesions.brain import Brain
     from medrec.lesions.recipe import FilmRecipe
     from medrec.lesions.zones import Zone
 
@@ -33,12 +36,15 @@ def find_terrain(pixels: NDArray[Any], recipe: FilmRecipe) -> Terrain:
     Raises:
         PlantingError: It isn't found, see `find_chest` and `find_breast`.
     """
-    return find_chest(pixels) if is_of_chests(recipe) else find_breast(pixels)
+    return find_chest(pixels) if anatomy_of(recipe) == "chest" else find_breast(pixels)
 
 
-def is_of_chests(recipe: FilmRecipe) -> bool:
-    """Whether a recipe is for films of chests; else it is for mammograms."""
-    return any(isinstance(zone, ChestZone) for zone, _ in recipe.zones)
+def anatomy_of(recipe: FilmRecipe | BrainRecipe) -> Literal["chest", "breast", "brain"]:
+    """What a recipe's lesions lie in."""
+    if isinstance(recipe, BrainRecipe):
+        return "brain"
+    is_chest = any(isinstance(zone, ChestZone) for zone, _ in recipe.zones)
+    return "chest" if is_chest else "breast"
 
 
 def to_text(terrain: Terrain) -> str:
@@ -79,6 +85,39 @@ def from_text(text: str) -> Terrain:
         zones=zones,
         room_px=room.astype(np.float64) * (facts["cell_px"] / _STEPS),
     )
+
+
+def brain_to_text(brain: Brain) -> str:
+    """A brain as ASCII."""
+    bits = np.packbits(brain.inside).tobytes() + np.packbits(brain.tissue).tobytes()
+    facts = {
+        "shape": brain.inside.shape,
+        "level": brain.level,
+        "width_mm": brain.width_mm,
+        "spacing_mm": brain.spacing_mm,
+        "slice_axis": brain.slice_axis,
+        "maps": base64.b85encode(zlib.compress(bits, 9)).decode(),
+    }
+    return json.dumps(facts)
+
+
+def brain_width(text: str) -> tuple[float, float]:
+    """Width of a kept brain and thickness of its slices, in mm."""
+    facts = json.loads(text)
+    return float(facts["width_mm"]), float(facts["spacing_mm"][facts["slice_axis"]])
+
+
+def brain_from_text(text: str, part: slice) -> Brain:
+    """Some slices of a kept brain, along its first axis."""
+    facts = json.loads(text)
+    shape, maps = tuple(facts.pop("shape")), facts.pop("maps")
+    bits = np.frombuffer(zlib.decompress(base64.b85decode(maps)), dtype=np.uint8)
+    inside, tissue = (
+        np.unpackbits(one, count=int(np.prod(shape))).view(np.bool_).reshape(shape)[part]
+        for one in bits.reshape(2, -1)
+    )
+    spacing = (facts["spacing_mm"][0], facts["spacing_mm"][1], facts["spacing_mm"][2])
+    return known_brain(inside, tissue, **{**facts, "spacing_mm": spacing})
 
 
 def _zone(name: str) -> Zone:

@@ -44,6 +44,18 @@ class VolumeInput:
     to_source: NDArray[np.float64]
 
 
+@dataclass(frozen=True, eq=False)
+class Turned:
+    """Voxels (D, H, W) float32, the (4, 4) map of their indices to stored ones, and their sides.
+
+    `spacing` is along D, H and W, in mm or, without geometry, 1.
+    """
+
+    voxels: Float32Array
+    to_stored: NDArray[np.float64]
+    spacing: NDArray[np.float64]
+
+
 @dataclass(frozen=True)
 class VolumePreprocessor:
     """Turn, scale, crop, resize and pad a volume; fields as in `Preprocessor`.
@@ -77,26 +89,46 @@ class VolumePreprocessor:
             RefusedScanError: It holds values that are no numbers, or nothing but air; its spacing
                 is unknown, or gives more voxels than a computer takes, where `spacing_mm` is set.
         """
+        turned, mask = self.turn(volume)
+        return self.fit(turned, self._scale(turned.voxels, mask), mask)
+
+    def turn(self, volume: Volume) -> tuple[Turned, NDArray[np.bool_]]:
+        """A volume as radiologists look at it, and what of it is body (D, H, W).
+
+        Raises:
+            RefusedScanError: As for the whole chain.
+        """
         if self.spacing_mm is not None and volume.geometry is None:
             raise RefusedScanError(ReasonCode.BAD_GEOMETRY, _UNKNOWN_SPACING)
         if not np.isfinite(volume.voxels).all():
             raise RefusedScanError(ReasonCode.NON_FINITE, "the image holds NaN or infinite values")
-        turned, to_stored, spacing = _turn(volume)
-        mask = foreground_of(turned, fraction=self.foreground_fraction)
+        turned = _turn(volume)
+        mask = foreground_of(turned.voxels, fraction=self.foreground_fraction)
         if mask is None:
             raise RefusedScanError(ReasonCode.BLANK_IMAGE, "the volume shows nothing but air")
+        return turned, mask
+
+    def fit(self, turned: Turned, values: Float32Array, mask: NDArray[np.bool_]) -> VolumeInput:
+        """Crop values (D, H, W) of a turned volume to its body, resize them and pad with 0."""
         box: Any = MetaTensor(
-            torch.from_numpy(self._scale(turned, mask))[None], affine=torch.from_numpy(to_stored)
+            torch.from_numpy(values)[None], affine=torch.from_numpy(turned.to_stored)
         )
         low, high = self._box(mask)
         cropped: Any = SpatialCrop(roi_start=low, roi_end=high)(box)
         fitted: Any = SpatialPad(self.size, method="symmetric", mode="constant", value=0)(
-            self._resize(cropped, spacing)
+            self._resize(cropped, turned.spacing)
         )
         return VolumeInput(fitted.as_tensor().contiguous(), fitted.affine.double().numpy())
 
-    def _scale(self, voxels: Float32Array, mask: NDArray[np.bool_]) -> Float32Array:
+    def limits(
+        self, voxels: Float32Array, mask: NDArray[np.bool_]
+    ) -> tuple[np.floating, np.floating]:
+        """The grey values that become 0 and 1."""
         low, high = np.percentile(voxels[mask], (self.lower, self.upper))
+        return low, high
+
+    def _scale(self, voxels: Float32Array, mask: NDArray[np.bool_]) -> Float32Array:
+        low, high = self.limits(voxels, mask)
         if not high > low:  # a volume of two values: what is not air is white
             return mask.astype(np.float32)
         scaled = ((voxels - np.float32(low)) / np.float32(high - low)).astype(np.float32)
@@ -144,18 +176,15 @@ def _shape_at(
     return shape
 
 
-def _turn(volume: Volume) -> tuple[Float32Array, NDArray[np.float64], NDArray[np.float64]]:
-    """Voxels (D, H, W), the (4, 4) map of their indices to stored ones, and spacing along D, H, W.
-
-    Without geometry the slices become the depth, and rows and columns stay as displayed.
-    """
+def _turn(volume: Volume) -> Turned:
+    """Without geometry the slices become the depth, and rows and columns stay as displayed."""
     if volume.geometry is None:
         stored = [axis for axis in range(3) if axis != volume.slice_axis]
         order = [volume.slice_axis, stored[1], stored[0]]
         to_stored = np.eye(4)
         to_stored[:3, :3] = np.eye(3)[:, order]
         voxels = np.ascontiguousarray(volume.voxels[0].transpose(order))
-        return voxels, to_stored, np.ones(3)
+        return Turned(voxels, to_stored, np.ones(3))
     # MONAI's affines are RAS+, as NIfTI's are; ours are LPS+.
     source = MetaTensor(
         torch.tensor(volume.voxels[:1]), affine=torch.from_numpy(volume.geometry.affine_ras)
@@ -166,4 +195,4 @@ def _turn(volume: Volume) -> tuple[Float32Array, NDArray[np.float64], NDArray[np
     # Rounded, so that headers which differ in the last bit give one size.
     spacing = np.abs(to_stored[:3, :3]).T @ np.array(volume.geometry.spacing_mm)
     voxels = np.ascontiguousarray(turned.as_tensor()[0].numpy().transpose(2, 1, 0))
-    return voxels, to_stored, spacing.round(_ROUND)
+    return Turned(voxels, to_stored, spacing.round(_ROUND))

@@ -3,44 +3,53 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from medrec.config.base import read_config
 from medrec.config.lesions import LesionsConfig
-from medrec.config.model import classes_of, is_detector
-from medrec.config.planting import planted_class, recipe_misfits, resolve_recipe
+from medrec.config.model import classes_of, is_detector, is_of_exams
+from medrec.config.planting import (
+    planted_class,
+    recipe_misfits,
+    resolve_recipe,
+    shown_sequence,
+)
 from medrec.config.training import TrainConfig
 from medrec.data.build import build_grey_cache
-from medrec.data.detection import NOTHING, DetectionSlices
+from medrec.data.detection import NOTHING, DetectionSlices, DetectionVolumes
+from medrec.data.film_ground import PlantingRule
 from medrec.data.grounds import prepare_grounds
-from medrec.data.planting import Planting, PlantingRule
+from medrec.data.planting import Planting
 from medrec.domain.counting import counted
 from medrec.domain.reference import Split
 from medrec.errors import ConfigError, ManifestError
 from medrec.io.build import build_rules
 from medrec.lesions.build import build_recipe
-from medrec.lesions.keeping import is_of_chests
-from medrec.lesions.recipe import FilmRecipe
+from medrec.lesions.keeping import anatomy_of
+from medrec.lesions.recipe import BrainRecipe
 from medrec.package.contract import PlantedFacts
-from medrec.preprocess.build import build_preprocessor
+from medrec.preprocess.build import build_any_preprocessor
 from medrec.preprocess.greys import GreyPreprocessor
 from medrec.workflows.auditing import namer
 from medrec.workflows.packaging import rules_of, with_rules
 from medrec.workflows.versions import digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from medrec.data.cache import PictureCache
     from medrec.data.dataset import SliceDataset
-    from medrec.data.grounds import Grounds
+    from medrec.data.grounds import Ground, Grounds
     from medrec.data.splits import SplitPlan
     from medrec.data.volumes import VolumeDataset
     from medrec.domain.reference import Reference
+    from medrec.lesions.recipe import FilmRecipe
     from medrec.package.contract import PackageManifest
 
     Say = Callable[[str], None]
+
+P = TypeVar("P", "SliceDataset", "VolumeDataset")
 
 _MOST_REFUSED = 0.5
 _SHOWN = 10
@@ -60,7 +69,11 @@ def read_asked(path: Path, overrides: Sequence[str]) -> TrainConfig:
     if config.plant is None:
         return config
     recipe = resolve_recipe(config.plant.recipe, folder=path.parent)
-    if problems := list(recipe_misfits(recipe, config.scope.modality, config.scope.body_part)):
+    scope = config.scope
+    problems = list(recipe_misfits(recipe, scope.modality, scope.body_part, scope.sequence))
+    if recipe.brain_mri is None and is_of_exams(config.model):
+        problems.append(f"plant.recipe: {recipe.name} is for films, not for a {config.model.kind}")
+    if problems:
         raise ConfigError(str(path), problems)
     return config.model_copy(update={"plant": config.plant.model_copy(update={"recipe": recipe})})
 
@@ -93,9 +106,7 @@ class PlantingRun:
             problems.append(too_little)
         return problems
 
-    def into(
-        self, slices: SliceDataset, references: Sequence[Reference], plan: SplitPlan
-    ) -> SliceDataset:
+    def into(self, slices: P, references: Sequence[Reference], plan: SplitPlan) -> P:
         """The dataset with what plants lesions into its lesion-free rows of training.
 
         `references` are the rows of the manifest, by whose numbers films are called.
@@ -119,20 +130,15 @@ class PlantingRun:
             cache=self._grey_cache(),
         )
         name = namer(references)
-        self._tell(
-            [(name(slices.references[row]), slices.references[row].path) for row in rows], grounds
-        )
-        chosen = set(rows)
-        assert grounds.greys is not None  # noqa: S101 (most films were found)
-        planting = Planting(
-            self._rule(),
-            self._prepare(),
-            grounds.greys,
-            tuple(
-                grounds.found.get(reference.path) if row in chosen else None
-                for row, reference in enumerate(slices.references)
-            ),
-        )
+        self._tell({slices.references[row].path: name(slices.references[row])
+                    for row in rows}, grounds)  # fmt: skip
+        assert grounds.greys is not None  # noqa: S101 (most scans were found)
+        found: list[Ground | None] = [None] * len(slices)
+        for row in rows:
+            reference = slices.references[row]
+            ground = grounds.found.get(reference.path)
+            found[row] = ground.at(reference.slice) if ground else None
+        planting = Planting(self._rule(), self._prepare(), grounds.greys, tuple(found))
         return replace(slices, planting=planting)
 
     def _rule(self) -> PlantingRule:
@@ -148,21 +154,20 @@ class PlantingRun:
             lesions=plant.lesions,
             column=self.config.labels.index(label),
             box_class=planted_class(plant, label, classes) if is_detector(self.config.model) else 0,
+            sequence=shown_sequence(self.config.scope.sequence),
         )
 
-    def _recipe(self) -> FilmRecipe:
+    def _recipe(self) -> FilmRecipe | BrainRecipe:
         assert self.config.plant is not None  # noqa: S101
-        recipe = build_recipe(resolve_recipe(self.config.plant.recipe, folder=self.root))
-        assert isinstance(recipe, FilmRecipe)  # noqa: S101 (`read_asked` refused others)
-        return recipe
+        return build_recipe(resolve_recipe(self.config.plant.recipe, folder=self.root))
 
     def _prepare(self) -> GreyPreprocessor:
-        return GreyPreprocessor(build_preprocessor(self.config.preprocess))
+        return GreyPreprocessor(build_any_preprocessor(self.config.preprocess, self.config.model))
 
     def _grey_cache(self) -> PictureCache:
         return build_grey_cache(
             self._prepare(),
-            anatomy="chest" if is_of_chests(self._recipe()) else "breast",
+            anatomy=anatomy_of(self._recipe()),
             folder=self.cache,
             rules=rules_of(self.config),
             say=self.say,
@@ -209,44 +214,47 @@ class PlantingRun:
         )
         return [problem]
 
-    def _free_rows(self, slices: SliceDataset, plan: SplitPlan) -> list[int]:
+    def _free_rows(self, slices: SliceDataset | VolumeDataset, plan: SplitPlan) -> list[int]:
         """Rows of training that are known to hold no lesion."""
         rule = self._rule()
         free = slices.targets[:, rule.column] == 0
-        if isinstance(slices, DetectionSlices):
+        if isinstance(slices, DetectionSlices | DetectionVolumes):
             free &= (slices.objects[..., -1] == NOTHING).all(dim=1)
         found: list[int] = free.nonzero()[:, 0].tolist()
         return [n for n in found if plan.place_of(slices.references[n]).split is Split.TRAIN]
 
-    def _tell(self, films: Sequence[tuple[str, str]], grounds: Grounds) -> None:
-        """Say what will be planted into how many films, and which ones stay as they are.
+    def _tell(self, scans: Mapping[str, str], grounds: Grounds) -> None:
+        """Say what will be planted into how many scans, and which ones stay as they are.
+
+        `scans` are the names of rows by path.
 
         Raises:
             ManifestError: Those are most of them.
         """
         plant, recipe = self.config.plant, self._recipe()
         assert plant is not None  # noqa: S101
-        where = "chest" if is_of_chests(recipe) else "breast"
-        lost = [(name, path) for name, path in films if path in grounds.refused]
-        if len(lost) > _MOST_REFUSED * len(films):
+        where, kind = anatomy_of(recipe), "scan" if isinstance(recipe, BrainRecipe) else "film"
+        lost = [path for path in scans if path in grounds.refused]
+        if len(lost) > _MOST_REFUSED * len(scans):
             problem = (
-                f"plant: no {where} was found in {len(lost)} of {len(films)} films, into which "
-                f"{recipe.name} plants: give a recipe for such films, correct scope and labels, or "
-                "leave them out"
+                f"plant: no {where} was found in {len(lost)} of {len(scans)} {kind}s, into which "
+                f"{recipe.name} plants: give a recipe for such {kind}s, correct scope and labels, "
+                "or leave them out"
             )
-            told = [f"row {name}: {grounds.refused[path]}" for name, path in lost[:_SHOWN]]
+            told = [f"row {scans[path]}: {grounds.refused[path]}" for path in lost[:_SHOWN]]
             raise ManifestError(str(self.root), [problem, *told])
         low, high = plant.lesions
         self.say(
-            f"plant: {low} to {high} lesions of {recipe.name} into {plant.share:.0%} of "
-            f"{counted(len(films) - len(lost), 'film', 'films')} without one, new ones each epoch"
+            f"plant: {low} to {high} lesions of {recipe.name} into {plant.share:.0%} of the "
+            f"lesion-free rows of {counted(len(scans) - len(lost), kind, f'{kind}s')}, new ones "
+            "each epoch"
         )
         if lost:
-            shown = ", ".join(name for name, _ in lost[:_SHOWN])
+            shown = ", ".join(scans[path] for path in lost[:_SHOWN])
             more = ", ..." if len(lost) > _SHOWN else ""
             self.say(
-                f"WARNING: {counted(len(lost), 'film is', 'films are')} shown without lesions, as "
-                f"no {where} was found: rows {shown}{more}"
+                f"WARNING: {counted(len(lost), f'{kind} is', f'{kind}s are')} shown without "
+                f"lesions, as no {where} was found: rows {shown}{more}"
             )
 
 

@@ -233,9 +233,9 @@ class _Run:
 
     def read(self, references: Sequence[Reference], plan: SplitPlan) -> Prepared:
         """Prepare what isn't in the cache yet."""
-        if is_of_exams(self.config.model):
-            return self._volumes(references)
         planting = PlantingRun(self.config, self.root, self.cache, self.say)
+        if is_of_exams(self.config.model):
+            return planting.into(self._volumes(references), references, plan)
         return planting.into(self._slices(references), references, plan)
 
     @property

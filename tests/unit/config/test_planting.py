@@ -15,6 +15,12 @@ from medrec.errors import ConfigError
 from medrec.workflows.planting import read_asked
 from medrec.workflows.versions import digest_of_fit
 
+BRAIN = {
+    "modality": ["MR"],
+    "body_part": ["BRAIN"],
+    "sequence": ["flair"],
+    "dimensionality": "volume",
+}
 TYPED = {**DETECTOR, "classes": {"solid": "nodule", "ground_glass": "nodule"}}
 
 
@@ -124,7 +130,10 @@ def test_a_recipe_that_is_not_there_is_refused(tmp_path):
     ("name", "scope", "expected"),
     [
         ("xray-mammography", {}, r"for mammograms \(MG\), and scope.modality is CR"),
-        ("mri-brain", {}, "is for brain MRI"),
+        ("mri-brain", {}, r"is for brain MRI \(MR\), and scope.modality is CR"),
+        ("mri-brain", BRAIN | {"sequence": []}, "wanted one of t1c and flair as scope.sequence"),
+        ("mri-brain", BRAIN | {"sequence": ["t1"]}, "scope.sequence, which is t1"),
+        ("mri-brain", BRAIN | {"body_part": ["KNEE"]}, "scope.body_part is KNEE; wanted BRAIN"),
         ("xray-chest", {"modality": ["MG"]}, r"for chest films \(CR, DX\), and scope.modality"),
         ("xray-chest", {"modality": []}, "scope.modality is empty"),
         ("xray-chest", {"body_part": ["HAND"]}, "scope.body_part is HAND; wanted CHEST"),

@@ -14,15 +14,16 @@ from planting_factory import RECIPE, noise
 from medrec.data.build import build_cache, build_grey_cache
 from medrec.data.dataset import prepare_slices
 from medrec.data.detection import DetectionSlices
-from medrec.data.grounds import film_in, prepare_grounds
-from medrec.data.planting import Planting, PlantingRule
+from medrec.data.film_ground import PlantingRule
+from medrec.data.grounds import prepare_grounds
+from medrec.data.planting import Planting
 from medrec.domain.reference import Reference
 from medrec.domain.volume import Volume
 from medrec.lesions.build import read_film_recipe
 from medrec.lesions.chest import find_chest
 from medrec.lesions.films import plant
 from medrec.lesions.lesion import Lesion, Shape
-from medrec.preprocess.greys import GreyPreprocessor
+from medrec.preprocess.greys import GreyPreprocessor, scan_in
 from medrec.preprocess.pipeline import Preprocessor
 from medrec.training.sampling import training_loader
 from medrec.training.settings import FitSettings
@@ -210,9 +211,9 @@ def test_a_lesion_planted_in_the_cache_looks_as_one_planted_in_the_file(
 
     greys = grey(_volume(film))
     packed = greys.images[0, 0].numpy()
-    where = film_in(packed)
+    where = scan_in(packed)
     before = greys.scale.unpack(packed[where])
-    to_source = np.array(greys.to_source).reshape(3, 3)
+    to_source = chain(_volume(film)).to_source
     step = float(to_source[0, 0])
     left, top, _ = np.linalg.solve(to_source, [x - 0.5, y - 0.5, 1]) + 0.5
     scaled = replace(
@@ -241,7 +242,7 @@ def test_greys_that_do_not_change_leave_the_picture_to_the_bit():
 
     greys = grey(_volume(film))
     packed = greys.images[0, 0].numpy()
-    where = film_in(packed)
+    where = scan_in(packed)
     before = greys.scale.unpack(packed[where])
 
     assert np.array_equal(

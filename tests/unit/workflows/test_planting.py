@@ -115,7 +115,10 @@ def test_lesions_go_into_rows_that_train_and_into_no_other(tmp_path):
 
     train = [n for n, row in enumerate(slices.references) if row.split is Split.TRAIN]
     assert train == slices.planting.rows
-    assert "plant: 1 to 3 lesions of xray-chest into 50% of 4 films without one" in "\n".join(said)
+    assert (
+        "plant: 1 to 3 lesions of xray-chest into 50% of the lesion-free rows of 4 films"
+        in "\n".join(said)
+    )
 
 
 def test_boxes_that_are_there_already_keep_lesions_away(tmp_path):
