@@ -98,6 +98,7 @@ class _Garden:
         self.voxels = voxels
         self.corners: list[FloatArray] = []
         self._brain, self._sequence, self._shown = brain, sequence, shown
+        self._only = None if shown is None else slice(shown, shown + 1)
         self._taken = np.zeros(voxels.shape, dtype=bool)
 
     def plant(self, recipe: BrainRecipe, rng: np.random.Generator) -> None:
@@ -107,7 +108,11 @@ class _Garden:
             try:
                 place = choose_voxel(self._near(tumor.size), tumor, rng)
                 planted = plant_tumor(
-                    {self._sequence: self.voxels}, tumor, place, brain=self._brain
+                    {self._sequence: self.voxels},
+                    tumor,
+                    place,
+                    brain=self._brain,
+                    only=self._only,
                 )
             except PlantingError:
                 continue

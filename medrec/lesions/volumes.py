@@ -94,8 +94,12 @@ def plant_tumor(
     place: tuple[float, float, float],
     *,
     brain: Brain,
+    only: slice | None = None,
 ) -> PlantedTumor:
     """Plant one tumor with its middle at a place (i, j, k) into sequences T1C, FLAIR or both.
+
+    With `only`, what of it lies in those slices, and nothing else: where one slice is looked at,
+    the others are not reckoned.
 
     Raises:
         PlantingError: Another sequence, sequences of other shapes, a place outside the brain, or a
@@ -104,6 +108,7 @@ def plant_tumor(
     _check(voxels, place, brain)
     diameter = tumor.size * brain.width_mm
     window = _window(place, reach_of(tumor) * diameter, brain)
+    window = window if only is None else _within(window, only, brain.slice_axis)
     filled = _filled(tumor, place, window, diameter, brain)
     core = _on_grid((filled.enhancing + filled.necrosis) >= _MOST, window, brain)
     whole = core | _on_grid(
@@ -181,6 +186,18 @@ def _window(
         )
         for middle, side, length in zip(place, brain.spacing_mm, brain.inside.shape, strict=True)
     ]
+    return spans[0], spans[1], spans[2]
+
+
+def _within(
+    window: tuple[slice, slice, slice], only: slice, slice_axis: int
+) -> tuple[slice, slice, slice]:
+    spans = list(window)
+    span = spans[slice_axis]
+    spans[slice_axis] = slice(max(span.start, only.start), min(span.stop, only.stop))
+    if spans[slice_axis].start >= spans[slice_axis].stop:
+        message = f"nothing of the tumor lies in the slices {only.start} to {only.stop}"
+        raise PlantingError(message)
     return spans[0], spans[1], spans[2]
 
 
