@@ -14,6 +14,7 @@ step is forward and backward of a small network on one film, on one thread as we
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import statistics
 import time
@@ -53,7 +54,7 @@ def names_of(folder: Path) -> list[Path]:
     """The films of a folder, by name."""
     table = folder / "cases.csv"
     if not table.is_file():
-        return sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES)
+        return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     with table.open(encoding="utf-8", newline="") as file:
         return sorted(
             folder / row["image"] for row in csv.DictReader(file) if row["use"] == "plant"
@@ -76,6 +77,12 @@ def milliseconds(work: Callable[[], object]) -> float:
     started = time.process_time()
     work()
     return 1000 * (time.process_time() - started)
+
+
+def warm_up() -> None:
+    """Make what is made once a process, the bank of lungs, whatever film comes first."""
+    with contextlib.suppress(PlantingError):
+        find_chest(np.random.default_rng(0).integers(0, 255, (64, 64)).astype(np.uint8))
 
 
 def time_film(film: NDArray[np.uint8], recipe: FilmRecipe, *, number: int) -> tuple[float, float]:
@@ -125,7 +132,7 @@ def main() -> None:
     torch.set_num_threads(1)
     recipe = read_film_recipe(options.recipe)
     films = read_films(options.films, side=options.side, count=options.count)
-    find_chest(films[0])  # the bank of lungs is made once a process
+    warm_up()
     times, refused = [], 0
     for number, film in enumerate(films):
         try:
@@ -133,6 +140,8 @@ def main() -> None:
             times.append((*found, time_shown(film, recipe, number=number)))
         except PlantingError:
             refused += 1
+    if not times:
+        parser.error(f"{options.films}: no film to time; {refused} refused, of {len(films)}")
     find, plant, both, shown = (
         statistics.median(column)
         for column in (

@@ -69,7 +69,7 @@ def _show(run: AcceptanceRun) -> None:
             figure_words(line.here),
             figure_words(line.home),
             str(line.n),
-            line.verdict or "no home",
+            line.verdict or "",
         ]
         for line in run.result.lines
     ]

@@ -97,7 +97,7 @@ def wrong_plant(
 
 
 _FILMS = frozenset({Modality.CR, Modality.DX})
-_CHEST = frozenset({"CHEST", "THORAX"})
+_CHEST = frozenset({"CHEST", "THORAX", "LUNG"})
 
 
 def recipe_misfits(

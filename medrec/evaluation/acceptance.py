@@ -18,10 +18,10 @@ from medrec.evaluation.trials import ATTRIBUTES, Resampling, Share, shares_by, t
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from medrec.evaluation.trials import TestedScan, Trial
+    from medrec.evaluation.trials import Trial, TriedScan
 
 _MANY_FLAGGED = 0.2
-_ALIKE = 0.02
+_ALIKE = 0.05
 # No fact is told more finely, even where all scans at home are alike.
 _UNALIKE = 0.75
 # Means that lie further apart than so many standard deviations of single films at home. On 54 chest
@@ -59,7 +59,7 @@ class AcceptanceResult:
 
 
 def measure_acceptance(
-    scans: Sequence[TestedScan],
+    scans: Sequence[TriedScan],
     *,
     home: HomeCurves | None,
     resampling: Resampling,
@@ -67,7 +67,7 @@ def measure_acceptance(
 ) -> AcceptanceResult:
     """Work out all figures of at least one scan with a lesion; own notes follow those given."""
     trials = trials_of(scans)
-    found = detectability_of(trials, seed=resampling.seed)
+    found = detectability_of(trials, resampling)
     look = _spread(scans)
     unalike = _unalike(look, home)
     scales = [scan.scale for scan in scans if scan.scale is not None]
@@ -127,7 +127,7 @@ def _zone_by_size(trials: Sequence[Trial], resampling: Resampling) -> dict[str, 
     }
 
 
-def _spread(scans: Sequence[TestedScan]) -> dict[str, Spread]:
+def _spread(scans: Sequence[TriedScan]) -> dict[str, Spread]:
     names = dict.fromkeys(name for scan in scans for name in scan.look)
     values = {name: [scan.look[name] for scan in scans if name in scan.look] for name in names}
     return {name: Spread(float(np.mean(v)), float(np.std(v))) for name, v in values.items()}
@@ -146,7 +146,7 @@ def _unalike(look: Mapping[str, Spread], home: HomeCurves | None) -> tuple[str, 
 
 
 def _notes(
-    scans: Sequence[TestedScan], home: HomeCurves | None, unalike: Sequence[str]
+    scans: Sequence[TriedScan], home: HomeCurves | None, unalike: Sequence[str]
 ) -> Iterator[str]:
     patients = len({scan.unit for scan in scans})
     if patients < MINIMUM_UNITS:

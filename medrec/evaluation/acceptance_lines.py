@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from medrec.evaluation.detectability import USUAL, DetectedSize
-from medrec.evaluation.estimate import Estimate
+from medrec.evaluation.estimate import MINIMUM_UNITS, Estimate
 from medrec.evaluation.loss import Verdict, loss_between, verdict_of_change, verdict_of_loss
 from medrec.evaluation.trials import GROUPS, share_found, trials_of
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from medrec.evaluation.detectability import Detectability
     from medrec.evaluation.home_curves import HomeCurves
-    from medrec.evaluation.trials import Resampling, TestedScan
+    from medrec.evaluation.trials import Resampling, Share, TriedScan
 
 SIZE_AT_50, FLAGGED, AGREEMENT = "size_at_50", "flagged_untouched", "polarity_and_scale"
 _SCALE_SPAN = 2.0
@@ -26,7 +26,8 @@ _SCALE_SPAN = 2.0
 class Line:
     """One line: the figure here and at home, of how many lesions or scans, and what it says.
 
-    `loss` is what the verdict rests on; it and the verdict are None without a home.
+    `loss` is what the verdict rests on. Without a home there is neither, but that a few patients
+    are `too_few` whatever stands at home.
     """
 
     name: str
@@ -38,7 +39,7 @@ class Line:
 
 
 def to_lines(
-    scans: Sequence[TestedScan],
+    scans: Sequence[TriedScan],
     detectability: Detectability | None,
     home: HomeCurves | None,
     resampling: Resampling,
@@ -69,21 +70,21 @@ def to_lines(
         [agrees(scan, usual_scale) for scan in seen], [scan.unit for scan in seen]
     )
     is_labelled = all(scan.is_known_clear for scan in scans)
-    return (
+    lines = (
         *(
-            _sensitivity(
-                f"sensitivity_{group}", share.n if share else 0, share and share.estimate, home,
-                is_alike=is_alike,
-            )
+            _sensitivity(f"sensitivity_{group}", share, home, is_alike=is_alike)
             for group, share in found
         ),
         _size(detectability, home, n=len(trials), is_alike=is_alike),
         _flagged(flagged, home, n=len(scans), is_labelled=is_labelled),
         _change(AGREEMENT, len(seen), agreeing, home),
-    )  # fmt: skip
+    )
+    if len(set(units)) >= MINIMUM_UNITS:
+        return lines
+    return tuple(replace(line, verdict=Verdict.TOO_FEW) for line in lines)
 
 
-def agrees(scan: TestedScan, usual: float | None) -> bool:
+def agrees(scan: TriedScan, usual: float | None) -> bool:
     """Whether bright tissue arrives bright, at a scale within a factor of two of the usual one."""
     if scan.scale is None or scan.scale <= 0:
         return False
@@ -91,8 +92,9 @@ def agrees(scan: TestedScan, usual: float | None) -> bool:
 
 
 def _sensitivity(
-    name: str, n: int, here: Estimate | None, home: HomeCurves | None, *, is_alike: bool
+    name: str, share: Share | None, home: HomeCurves | None, *, is_alike: bool
 ) -> Line:
+    n, here = (share.n, share.estimate) if share else (0, None)
     if home is None:
         return Line(name, n, here)
     there = home.lines.get(name)

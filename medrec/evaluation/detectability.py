@@ -16,14 +16,12 @@ if TYPE_CHECKING:
 
     from medrec.domain.geometry import FloatArray
     from medrec.evaluation.psychometric import PsychometricCurve
-    from medrec.evaluation.trials import Trial
+    from medrec.evaluation.trials import Resampling, Trial
 
 USUAL = 1.0
 """The strength at which sizes are read off."""
-ROUNDS = 300
 _POINTS = 25
 _TAIL = (1 - CONFIDENCE) / 2
-_METHOD = f"patient bootstrap, percentile, {ROUNDS} rounds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ class Detectability:
         return _share_at(self.curve, self.resamples, size, strength)
 
 
-def detectability_of(trials: Sequence[Trial], *, seed: int) -> Detectability | None:
+def detectability_of(trials: Sequence[Trial], resampling: Resampling) -> Detectability | None:
     """Fit the curve, and again with resampled patients; None where there is none to fit."""
     cells = sorted({(one.size, one.strength) for one, _ in trials})
     units = {unit: row for row, unit in enumerate(dict.fromkeys(scan.unit for _, scan in trials))}
@@ -78,8 +76,8 @@ def detectability_of(trials: Sequence[Trial], *, seed: int) -> Detectability | N
         return None
     resamples: list[PsychometricCurve] = []
     if len(units) >= MINIMUM_UNITS:
-        rng = np.random.default_rng(seed)
-        for counts in resample_units(len(units), rounds=ROUNDS, rng=rng):
+        rng = np.random.default_rng(resampling.seed)
+        for counts in resample_units(len(units), rounds=resampling.curve_rounds, rng=rng):
             drawn = Trials(size, strength, counts @ shown, counts @ found)
             again = fit_psychometric(drawn, start=curve)
             resamples += [again] if again is not None else []
@@ -106,7 +104,8 @@ def _share_at(
         return Estimate(value, None, None, "value only")
     values = np.array([float(one.probability(at, strength)[0]) for one in resamples])
     low, high = _ends(values)
-    return Estimate(value, min(low, value), max(high, value), _METHOD)
+    method = f"patient bootstrap, percentile, {len(resamples)} rounds"
+    return Estimate(value, min(low, value), max(high, value), method)
 
 
 def _size_at(

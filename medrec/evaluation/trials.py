@@ -24,7 +24,7 @@ ATTRIBUTES = ("view", "scanner", "site")
 
 
 @dataclass(frozen=True, slots=True)
-class TestedLesion:
+class TriedLesion:
     """One planted lesion: where in the grid it lay, and what the model made of it.
 
     `size` is in widths of the chest, breast or brain, `strength` a multiple of the recipe's usual
@@ -43,7 +43,7 @@ class TestedLesion:
 
 
 @dataclass(frozen=True, slots=True)
-class TestedScan:
+class TriedScan:
     """One scan: untouched, and with each of its lesions.
 
     `attributes` holds what is known of `ATTRIBUTES`. `is_known_clear` says that a manifest's label
@@ -59,26 +59,30 @@ class TestedScan:
     is_flagged: bool
     is_known_clear: bool
     look: Mapping[str, float]
-    lesions: tuple[TestedLesion, ...]
+    lesions: tuple[TriedLesion, ...]
     scale: float | None = None
     width_mm: float | None = None
 
 
-Trial = tuple[TestedLesion, TestedScan]
-KeyOf = Callable[[TestedLesion, TestedScan], str | None]
+Trial = tuple[TriedLesion, TriedScan]
+KeyOf = Callable[[TriedLesion, TriedScan], str | None]
 
 
-def trials_of(scans: Sequence[TestedScan]) -> list[Trial]:
+def trials_of(scans: Sequence[TriedScan]) -> list[Trial]:
     """Each lesion with its scan."""
     return [(lesion, scan) for scan in scans for lesion in scan.lesions]
 
 
 @dataclass(frozen=True, slots=True)
 class Resampling:
-    """How intervals are made: patients resampled so many times, from a seed."""
+    """How intervals are made: patients resampled so many times, from a seed.
+
+    A curve is fitted anew to each of `curve_rounds` resamples.
+    """
 
     seed: int
     rounds: int = 2000
+    curve_rounds: int = 300
 
     def share(self, truths: Sequence[bool], units: Sequence[str]) -> Estimate | None:
         """The share that is true; None of nothing."""

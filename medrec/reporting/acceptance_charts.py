@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from medrec.evaluation.acceptance import AcceptanceResult
 
 _SIDE = (460.0, 340.0)
+_BASES = (1, 1.5, 2, 3, 5, 7)
+_NEAR = 0.01
 
 
 def curve_chart(result: AcceptanceResult, strength: float) -> Chart:
@@ -46,7 +48,7 @@ def curve_chart(result: AcceptanceResult, strength: float) -> Chart:
     return Chart(
         frame=frame,
         title=f"Sensitivity by size at strength {strength:g}",
-        x_label="size, % of the width (each mark 1.4 times the last)",
+        x_label="size, % of the width",
         y_label="share found",
         x_ticks=tuple(Tick(frame.x(at), f"{100 * 2**at:.3g}") for at in _marks(x[0], x[-1])),
         y_ticks=share_ticks(frame, axis="y"),
@@ -56,5 +58,6 @@ def curve_chart(result: AcceptanceResult, strength: float) -> Chart:
 
 
 def _marks(low: float, high: float) -> list[float]:
-    count = max(1, int((high - low) * 2 + 1e-6))
-    return [low + number / 2 for number in range(count + 1)]
+    """Sizes of 1, 2, 5, 10 ... per cent and the like between two ends, as log2 of the share."""
+    found = [math.log2(base * 10.0**power) for power in (-3, -2, -1) for base in _BASES]
+    return [at for at in found if low - _NEAR <= at <= high + _NEAR]

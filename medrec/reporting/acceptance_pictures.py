@@ -18,8 +18,9 @@ from medrec.reporting.pictures import percentile_window
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from medrec.evaluation.trials import TestedLesion
+    from medrec.evaluation.trials import TriedLesion
     from medrec.reporting.overlays import DrawnImage
+    from medrec.reporting.pictures import Window
 
 MOST = 24
 _AROUND = 2.0
@@ -31,49 +32,64 @@ _LEAST_SHARE = 0.2
 class MissedLesion:
     """A lesion that was missed, and its picture."""
 
-    lesion: TestedLesion
+    lesion: TriedLesion
     drawn: DrawnImage
 
 
 class MissedLesions:
-    """Keeps pictures of the largest and strongest of the lesions that are offered."""
+    """Keeps the largest and strongest of the lesions that are offered, and what lies around them.
+
+    They are drawn when they are asked for: most of those that are offered are never shown.
+    """
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
-        self._kept: list[MissedLesion] = []
+        self._kept: list[tuple[TriedLesion, Surroundings]] = []
 
-    def offer(self, lesion: TestedLesion, picture: NDArray[np.floating[Any]], box: Box) -> None:
-        """Draw a lesion's surroundings of a picture (rows, columns), if it is one to be kept."""
-        if len(self._kept) == self._most and _rank(lesion) <= _rank(self._kept[-1].lesion):
+    def offer(self, lesion: TriedLesion, picture: NDArray[np.floating[Any]], box: Box) -> None:
+        """Keep a lesion, whose box lies in a picture (rows, columns), if it is one of those."""
+        if len(self._kept) == self._most and _rank(lesion) <= _rank(self._kept[-1][0]):
             return
-        drawn = draw_lesion(picture, box)
-        if drawn is not None:
-            kept = sorted(
-                [*self._kept, MissedLesion(lesion, drawn)], key=lambda m: -_rank(m.lesion)
-            )
-            self._kept = kept[: self._most]
+        kept = [*self._kept, (lesion, cut_out(picture, box))]
+        self._kept = sorted(kept, key=lambda one: -_rank(one[0]))[: self._most]
 
-    @property
-    def kept(self) -> tuple[MissedLesion, ...]:
+    def draw(self) -> tuple[MissedLesion, ...]:
         """The most telling first."""
-        return tuple(self._kept)
+        drawn = ((lesion, draw_lesion(around)) for lesion, around in self._kept)
+        return tuple(MissedLesion(lesion, one) for lesion, one in drawn if one is not None)
 
 
-def draw_lesion(picture: NDArray[np.floating[Any]], box: Box) -> DrawnImage | None:
-    """The surroundings of a box in a picture (rows, columns), the box drawn over them, small."""
+@dataclass(frozen=True, eq=False)
+class Surroundings:
+    """A part of a picture (rows, columns), the lesion's box in it, and the whole one's window."""
+
+    part: NDArray[np.float32]
+    box: Box
+    window: Window
+
+
+def cut_out(picture: NDArray[np.floating[Any]], box: Box) -> Surroundings:
+    """The surroundings of a box in a picture (rows, columns)."""
     rows, columns = picture.shape
     x, y = box.centre[:2]
     half = max(_AROUND * max(box.sides[:2]), _LEAST_SHARE / 2 * min(rows, columns))
     left, top = max(0, int(x - half)), max(0, int(y - half))
     right, bottom = min(columns, int(x + half) + 1), min(rows, int(y + half) + 1)
-    part = np.ascontiguousarray(picture[top:bottom, left:right], dtype=np.float32)
-    own = Box(box.x0 - left, box.y0 - top, box.x1 - left, box.y1 - top)
-    lesion = JudgedLesion(LabelledBox(own, Label("lesion")), "missed", 0.0)
+    return Surroundings(
+        part=np.array(picture[top:bottom, left:right], dtype=np.float32),
+        box=Box(box.x0 - left, box.y0 - top, box.x1 - left, box.y1 - top),
+        window=percentile_window(picture[::4, ::4]),
+    )
+
+
+def draw_lesion(around: Surroundings) -> DrawnImage | None:
+    """The lesion's box over its surroundings, small."""
+    lesion = JudgedLesion(LabelledBox(around.box, Label("lesion")), "missed", 0.0)
     image = JudgedImage(slice=None, source="", path="", lesions=(lesion,), boxes=())
-    window = percentile_window(np.asarray(picture))
-    drawn = draw_image(image, to_backdrop(part, window=window, turn=Turn()))
+    backdrop = to_backdrop(around.part, window=around.window, turn=Turn())
+    drawn = draw_image(image, backdrop)
     return None if drawn is None else drawn.small()
 
 
-def _rank(lesion: TestedLesion) -> float:
+def _rank(lesion: TriedLesion) -> float:
     return lesion.size * lesion.strength

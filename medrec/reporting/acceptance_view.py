@@ -167,7 +167,7 @@ def to_page(
 
 
 def _line(line: Line) -> LineView:
-    word, kind, _ = VERDICTS[line.verdict] if line.verdict else ("no home", "", "")
+    word, kind, _ = VERDICTS[line.verdict] if line.verdict else ("", "", "")
     return LineView(
         title=line_title(line.name),
         here=figure_words(line.here),

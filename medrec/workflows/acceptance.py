@@ -20,7 +20,7 @@ from medrec.evaluation.acceptance import AcceptanceResult, measure_acceptance
 from medrec.evaluation.acceptance_files import to_json, to_text
 from medrec.evaluation.estimate import MINIMUM_UNITS
 from medrec.evaluation.home_curves import HomeCurves
-from medrec.evaluation.trials import Resampling, TestedScan
+from medrec.evaluation.trials import Resampling, TriedScan
 from medrec.inference.build import build_screener
 from medrec.inference.device import pick_device
 from medrec.io.build import build_rules
@@ -177,7 +177,7 @@ class _Asked:
 class _TriedAll:
     """The scans that were tested, rows of all files, copies that the model refused."""
 
-    tested: list[TestedScan] = field(default_factory=list)
+    tested: list[TriedScan] = field(default_factory=list)
     records: list[FileRecord] = field(default_factory=list)
     unjudged: int = 0
     left_out: int = 0
@@ -274,7 +274,7 @@ def _write(
     write_acceptance_report(
         out,
         result,
-        missed.kept,
+        missed.draw(),
         terms=terms,
         provenance={**provenance, "recipe": asked.planned.config.name, "seed": asked.seed},
     )
@@ -324,20 +324,18 @@ def _design(planned: Planned) -> dict[str, list[float] | list[str]]:
 
 
 def _home_of(asked: _Asked) -> tuple[HomeCurves | None, list[str]]:
-    """What the site is held against: nothing where it is home, or where lesions were others."""
+    """What to hold the site against: nothing where it is home, or where lesions were others."""
     home = asked.package.home
     if asked.home is not None or home is None:
         return None, []
-    if dict(home.recipe) != _recipe_of(asked.planned) or dict(home.design) != _design(
-        asked.planned
-    ):
-        return None, [
-            (
-                f"the figures at home were made with the recipe {home.recipe.get('name')}, these with "
-                f"{asked.planned.config.name}: they can't be held against each other"
-            )
-        ]
-    return home, []
+    is_same = dict(home.recipe) == _recipe_of(asked.planned)
+    if is_same and dict(home.design) == _design(asked.planned):
+        return home, []
+    note = (
+        f"the figures at home were made with the recipe {home.recipe.get('name')}, these with "
+        f"{asked.planned.config.name}: they can't be held against each other"
+    )
+    return None, [note]
 
 
 def _said(tried: _TriedAll) -> Iterator[str]:
@@ -347,7 +345,7 @@ def _said(tried: _TriedAll) -> Iterator[str]:
         yield f"{tried.left_out} scans of the manifest hold a lesion by their label: left out"
 
 
-def _rows_of(tested: Sequence[TestedScan]) -> Iterator[dict[str, object]]:
+def _rows_of(tested: Sequence[TriedScan]) -> Iterator[dict[str, object]]:
     for scan in tested:
         for one in scan.lesions:
             facts = {name: getattr(one, name) for name in _COLUMNS if name != "case_id"}

@@ -12,7 +12,7 @@ from medrec.domain.finding import CasePrediction, CaseStatus, Decision, Label
 from medrec.domain.series import Case, FileRecord, FileStatus
 from medrec.errors import MedrecError, PlantingError, ScanError
 from medrec.evaluation.overlap import centres_inside, to_array
-from medrec.evaluation.trials import TestedLesion, TestedScan
+from medrec.evaluation.trials import TriedLesion, TriedScan
 from medrec.inference.screener import Screener
 from medrec.inference.transfer import input_rise
 from medrec.io.loading import load_volume
@@ -57,7 +57,7 @@ class Tried:
     """What came of a scan: how its files ended, and the test of it if lesions could be planted."""
 
     records: tuple[FileRecord, ...]
-    tested: TestedScan | None = None
+    tested: TriedScan | None = None
     unjudged: int = 0
     """Copies with a lesion that the model refused, unlike the scan itself."""
 
@@ -98,7 +98,7 @@ class _Trial:
     ground: Ground
 
     def run(self, records: tuple[FileRecord, ...]) -> Tried:
-        lesions: list[TestedLesion] = []
+        lesions: list[TriedLesion] = []
         scale, unjudged, problem = None, 0, None
         for cell, planted in self._planted():
             if isinstance(planted, PlantingError):
@@ -114,7 +114,7 @@ class _Trial:
             raise problem
         if not lesions:
             return Tried(records, unjudged=unjudged)
-        tested = TestedScan(
+        tested = TriedScan(
             case_id=str(self.scan.case.id),
             unit=self.scan.unit,
             attributes=self.scan.attributes,
@@ -137,12 +137,12 @@ class _Trial:
             except PlantingError as error:
                 yield cell, error
 
-    def _judge(self, cell: Cell, planted: PlantedScan, after: CasePrediction) -> TestedLesion:
+    def _judge(self, cell: Cell, planted: PlantedScan, after: CasePrediction) -> TriedLesion:
         if self.bench.finds_boxes:
             is_hit = self._lies_on(after, planted.box) and not self._lies_on(self.twin, planted.box)
         else:
             is_hit = after.decision is Decision.FLAG and self.twin.decision is not Decision.FLAG
-        lesion = TestedLesion(
+        lesion = TriedLesion(
             size=cell.size,
             strength=cell.strength,
             zone=planted.zone,
