@@ -156,6 +156,9 @@ class TestConfig(Schema):
     within: str
     """An attribute whose values are archives that a network may tell apart: what holds positives
     against negatives, and boxes, is told within each of them alone."""
+    also: list[str] | None = None
+    """Further attributes, of rows or of boxes, for whose values the card tells how many lesions are
+    found, how many false positives there are and how many negatives are let pass. None: none."""
 
 
 class CardConfig(Schema):

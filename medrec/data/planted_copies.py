@@ -11,7 +11,7 @@ import numpy as np
 from medrec.domain.counting import counted
 from medrec.domain.reference import LabelledBox, Reference
 from medrec.errors import PlantingError, ScanError
-from medrec.io.raster import load_grey_levels, write_grey_levels
+from medrec.io.raster import read_stored_raster, write_grey_levels
 from medrec.lesions.films import plant_film
 from medrec.lesions.keeping import find_terrain
 from medrec.lesions.lesion import lesion_generator
@@ -115,7 +115,7 @@ def _strength_of(copy: PlantedCopy) -> str | None:
 
 def _read(file: Path) -> NDArray[Any]:
     try:
-        return load_grey_levels(file)
+        return read_stored_raster(file)
     except ScanError as error:
         message = f"{error.code}: {error.detail}"
         raise PlantingError(message) from error

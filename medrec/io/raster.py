@@ -36,7 +36,6 @@ MAX_PIXELS = 100_000_000
 _LUMA = np.array([0.299, 0.587, 0.114])
 """ITU-R BT.601."""
 _ROWS_AT_ONCE = 64
-_MOST_16_BIT = 65_535
 _GREY_MODES = {"1", "L", "I", "I;16", "I;16B", "F"}
 _NOTES = (Note(NoteCode.NO_PHYSICAL_SIZE, "PNG and JPEG state no pixel spacing"),)
 
@@ -71,32 +70,6 @@ def load_raster(path: Path, *, source: str) -> Volume:
     voxels = np.ascontiguousarray(grey.T[np.newaxis, :, :, np.newaxis], dtype=np.float32)
     check_values(voxels)
     return Volume(voxels=voxels, geometry=None, slice_axis=2, slice_sources=(source,), notes=_NOTES)
-
-
-def load_grey_levels(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
-    """Read a picture as (rows, columns) of whole grey levels, 8 or 16 bit as the file has them.
-
-    Colour becomes grey (BT.601), rounded.
-
-    Raises:
-        RefusedScanError: As `load_raster`, or `unsupported_dtype` (black and white alone, no
-            grey levels).
-        OSError: The file can't be opened.
-    """
-    with _opened(path) as image:
-        is_colour = image.mode not in _GREY_MODES and image.mode != "LA"
-        grey = _to_grey(image)
-    if is_colour:
-        grey = np.round(grey).astype(np.uint8)
-    if grey.dtype == np.uint8:
-        levels = grey
-    elif np.issubdtype(grey.dtype, np.integer) and grey.min() >= 0 and grey.max() <= _MOST_16_BIT:
-        levels = grey.astype(np.uint16)
-    else:
-        detail = f"{grey.dtype} pixels, wanted grey levels of 8 or 16 bit"
-        raise RefusedScanError(ReasonCode.UNSUPPORTED_DTYPE, detail)
-    check_values(levels[np.newaxis, :, :, np.newaxis].astype(np.float32))
-    return levels
 
 
 def write_grey_levels(path: Path, levels: NDArray[np.uint8] | NDArray[np.uint16]) -> None:

@@ -28,7 +28,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("detector")
     manifest = write_lesion_films(folder / "films", 30)
     asked = {
-        "test": {"within": "archive"},
+        "test": {"within": "archive", "also": ["type"]},
         "calibration": {"bootstrap_rounds": 50, "boxes_only": {"archive": ["B"]}},
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(a_detector_config(manifest, **asked)))
@@ -87,6 +87,18 @@ def test_figures_are_told_within_an_archive_alone(run):
     assert "| lesion, boxes (" not in card
     page = (run / "run" / "test" / "report.html").read_text()
     assert "figures of all rows mix what archive keeps apart" in page
+
+
+def test_the_card_tells_lesions_of_each_type_on_all_films(run):
+    card = (run / "run" / "model" / "model-card.md").read_text()
+    found = json.loads((run / "run" / "test" / "evaluation.json").read_text())
+    kinds = {
+        kind: own["lesion"]["boxes"]["lesions"] for kind, own in found["strata"]["type"].items()
+    }
+    images = found["labels"]["lesion"]["boxes"]["images"]
+    assert found["labels"]["lesion"]["boxes"]["lesions"] == sum(kinds.values())
+    for kind, lesions in kinds.items():
+        assert f"| lesion, type {kind}, boxes ({lesions} lesions, {images} images) |" in card
 
 
 def test_lesions_are_found_where_they_were_planted(run, screened):
