@@ -12,6 +12,7 @@ from medrec.config.base import Schema, read_config
 from medrec.config.lesions import LesionsConfig
 from medrec.config.model import AnyModel, DetectorConfig, ModelConfig, classes_of, is_detector
 from medrec.domain.modality import Modality
+from medrec.errors import ConfigError
 
 Count = Annotated[int, Field(ge=1, le=20)]
 
@@ -24,7 +25,7 @@ RecipeSource = Annotated[
     Annotated[Path, Tag("file")] | Annotated[LesionsConfig, Tag("lesions")],
     Discriminator(_kind_of_source),
 ]
-"""A file of `kind: lesions`, or the same written in place."""
+"""The name of a recipe that medrec brings, a file of `kind: lesions`, or the same in place."""
 
 
 class PlantConfig(Schema):
@@ -35,7 +36,8 @@ class PlantConfig(Schema):
     """
 
     recipe: RecipeSource
-    """What is planted: a file of `kind: lesions`, relative to the config, or the same in place."""
+    """What is planted: a recipe that medrec brings, by its bare name such as xray-chest; a file of
+    `kind: lesions`, relative to the config; or the same in place."""
     share: Annotated[float, Field(gt=0, le=1)] = 0.5
     """How many of the scans without a lesion get some, each time they are shown."""
     lesions: tuple[Count, Count] = (1, 3)
@@ -56,13 +58,42 @@ class PlantConfig(Schema):
         return self
 
 
-def resolve_recipe(source: Path | LesionsConfig, *, folder: Path) -> LesionsConfig:
-    """Read a recipe that is named as a file; a relative path starts at `folder`.
+SHIPPED = Path(__file__).parents[1] / "lesions" / "recipes"
+
+
+def shipped_recipes() -> list[str]:
+    """Names of the recipes that medrec brings."""
+    return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
+
+
+def find_recipe(source: Path, *, folder: Path) -> Path:
+    """The file of a recipe: one that medrec brings, by a bare name; else a path from `folder` on.
 
     Raises:
-        ConfigError: The file can't be read, or its recipe is wrong.
+        ConfigError: A bare name that is none of those.
     """
-    return read_config(folder / source, LesionsConfig) if isinstance(source, Path) else source
+    if source.suffix or len(source.parts) > 1 or (folder / source).exists():
+        return folder / source
+    path = SHIPPED / f"{source}.yaml"
+    if not path.is_file():
+        problem = (
+            f"no recipe is called so: wanted one of {', '.join(shipped_recipes())}, or the path of "
+            "a file of kind lesions"
+        )
+        where = f"recipe {source}"
+        raise ConfigError(where, [problem])
+    return path
+
+
+def resolve_recipe(source: Path | LesionsConfig, *, folder: Path) -> LesionsConfig:
+    """Read a recipe that is named, see `find_recipe`.
+
+    Raises:
+        ConfigError: It isn't there, can't be read, or is wrong.
+    """
+    if not isinstance(source, Path):
+        return source
+    return read_config(find_recipe(source, folder=folder), LesionsConfig)
 
 
 def planted_class(plant: PlantConfig, label: str, classes: Mapping[str, str]) -> int:

@@ -126,17 +126,17 @@ def read_home(path: Path) -> HomeCurves:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         record = _HomeRecord.model_validate({**data, "schema_": data.get("schema")})
-    except (OSError, ValueError, TypeError, ValidationError, RecursionError) as error:
-        said = (
-            "; ".join(
-                f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:3]
-            )
-            if isinstance(error, ValidationError)
-            else type(error).__name__
-        )
-        message = f"{path.name} holds no acceptance test of the schema {SCHEMA} ({said})"
+        return _to_home(record)
+    except (OSError, AttributeError, TypeError, ValueError, RecursionError) as error:
+        message = f"{path.name} holds no acceptance test of the schema {SCHEMA} ({_said(error)})"
         raise PackageError(message) from error
-    return _to_home(record)
+
+
+def _said(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error) if isinstance(error, ValueError) else type(error).__name__
+    found = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:3])
+    return "; ".join(found)
 
 
 def _to_home(record: _HomeRecord) -> HomeCurves:

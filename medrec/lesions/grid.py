@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from medrec.lesions.recipe import BrainRecipe, Span
     from medrec.lesions.terrain import Terrain
     from medrec.lesions.tumors import BrainTumor
-    from medrec.lesions.zones import Zone
 
 SIZE_COUNT = 6
 """Sizes of a grid, each as many times the last: two are small, two medium, two large."""
@@ -104,26 +103,33 @@ def plant_cell(
     """Plant one lesion of a cell into a film (H, W); shape and place are drawn.
 
     A zone without room on this film gives way to any other; the lesion's record names where it is.
+    Of several places the first is taken where the lesion shows, by half a grey value. Where it
+    shows in none it is planted all the same: what a film can't show is missed on it.
 
     Raises:
-        PlantingError: No room, or the lesion would change the film nowhere by half a grey value.
+        PlantingError: No room for a lesion of that size.
     """
-    strength = cell.strength * _middle(recipe.gain)
-    shape = pick(recipe.shapes, rng)
     lesion = make_lesion(
-        shape, cell.size, gain=strength, most=recipe.most_strength, seed=int(rng.integers(2**31))
+        pick(recipe.shapes, rng),
+        cell.size,
+        gain=cell.strength * _middle(recipe.gain),
+        most=recipe.most_strength,
+        seed=int(rng.integers(2**31)),
     )
     zone = next((zone for zone in terrain.names if zone == cell.zone), None)
-    zones: list[Zone | None] = [zone] * _TRIES + [None] * _TRIES
-    for one in zones:
-        try:
-            place = choose_place(terrain, lesion, rng, zone=one)
+    planted = None
+    for one in (zone, None):
+        for _ in range(_TRIES):
+            try:
+                place = choose_place(terrain, lesion, rng, zone=one)
+            except PlantingError:
+                break
             planted = plant(pixels, lesion, place, terrain=terrain, spacing_mm=spacing_mm)
-        except PlantingError:
-            continue
-        if planted.lesions[0].rise >= least_rise(pixels, terrain):
+            if planted.lesions[0].rise >= least_rise(pixels, terrain):
+                return planted
+        if planted is not None:
             return planted
-    message = f"no room for a lesion of {cell.size:.1%} of the width that would show"
+    message = f"no room for a lesion of {cell.size:.1%} of the width"
     raise PlantingError(message)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,6 +12,7 @@ import numpy as np
 from medrec.domain.box import Box
 from medrec.domain.modality import Sequence
 from medrec.domain.series import Series
+from medrec.domain.volume import Volume
 from medrec.errors import PlantingError
 from medrec.io.stored import StoredFilm, read_film
 from medrec.io.stored_volumes import StoredVolume, read_volume
@@ -23,15 +25,14 @@ from medrec.lesions.looks import look_of_brain, look_of_film
 from medrec.lesions.recipe import BrainRecipe, FilmRecipe
 from medrec.lesions.volumes import choose_voxel, plant_tumor
 from medrec.lesions.zones import BrainZone
+from medrec.workflows.acceptance_recipe import Planned
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from medrec.domain.geometry import FloatArray
-    from medrec.domain.volume import Volume
     from medrec.lesions.grid import Cell
     from medrec.lesions.terrain import Terrain
-    from medrec.workflows.acceptance_recipe import Planned
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +69,10 @@ class Ground(Protocol):
 
     def plant(self, cell: Cell, rng: np.random.Generator, folder: Path) -> PlantedScan:
         """Plant one lesion and write the copy into a folder, over the one before."""
+
+
+FindGround = Callable[[Series, Volume, Planned], Ground]
+"""Finds the anatomy of a scan, as `find_ground` does."""
 
 
 def find_ground(series: Series, volume: Volume, planned: Planned) -> Ground:

@@ -20,7 +20,7 @@ from medrec.lesions.grid import Cell, deal
 from medrec.lesions.lesion import lesion_generator
 from medrec.reporting.acceptance_pictures import MissedLesions
 from medrec.reporting.regions import shown_regions
-from medrec.workflows.acceptance_grounds import Ground, PlantedScan, find_ground
+from medrec.workflows.acceptance_grounds import FindGround, Ground, PlantedScan, find_ground
 from medrec.workflows.acceptance_recipe import Planned
 from medrec.workflows.acceptance_scans import Scan
 
@@ -38,7 +38,7 @@ _LESION = 3  # the key of a lesion's own random numbers, beside those of the gri
 class Bench:
     """What scans are tested with; `folder` holds one planted copy at a time.
 
-    `finds_boxes` says that a hit is a box on the lesion.
+    `finds_boxes` says that a hit is a box on the lesion, `find` what lesions are planted into.
     """
 
     screener: Screener
@@ -50,6 +50,7 @@ class Bench:
     seed: int
     folder: Path
     missed: MissedLesions
+    find: FindGround = find_ground
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def try_scan(scan: Scan, bench: Bench, *, number: int) -> Tried:
     series = scan.case.series[0]
     try:
         volume = load_volume(series)
-        ground = find_ground(series, volume, bench.planned)
+        ground = bench.find(series, volume, bench.planned)
         trial = _Trial(scan, bench, number, twin, volume, ground)
         return trial.run(outcome.records)
     except (PlantingError, ScanError) as error:

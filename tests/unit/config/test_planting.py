@@ -9,7 +9,7 @@ import yaml
 from planting_factory import DETECTOR, RECIPE, RECIPES, a_planting_config
 
 from medrec.config.base import validate
-from medrec.config.planting import planted_class
+from medrec.config.planting import planted_class, resolve_recipe, shipped_recipes
 from medrec.config.training import TrainConfig
 from medrec.errors import ConfigError
 from medrec.workflows.planting import read_asked
@@ -144,3 +144,20 @@ def test_an_evaluation_recipe_is_a_recipe(tmp_path):
     path = write(tmp_path, plant={"recipe": str(RECIPES / "xray-chest-evaluation.yaml")})
 
     assert "xray-chest-evaluation" == read_asked(path, ()).plant.recipe.name
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_a_recipe_that_medrec_brings_is_found_by_its_name(tmp_path, name):
+    assert name == resolve_recipe(Path(name), folder=tmp_path).name
+
+
+def test_a_name_that_nobody_knows_is_refused_with_those_that_are_known(tmp_path):
+    with pytest.raises(ConfigError, match="wanted one of mri-brain, xray-chest, xray-chest-eval"):
+        read_asked(write(tmp_path, plant={"recipe": "xray-chets"}), ())
+
+
+def test_a_file_beside_the_config_goes_before_a_name(tmp_path):
+    text = RECIPE.read_text(encoding="utf-8").replace("name: xray-chest", "name: my-own")
+    (tmp_path / "xray-chest").write_text(text, encoding="utf-8")
+
+    assert "my-own" == resolve_recipe(Path("xray-chest"), folder=tmp_path).name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -175,6 +176,26 @@ def test_a_size_that_is_not_reached_is_null():
 )  # fmt: skip
 def test_what_is_no_acceptance_test_is_refused_by_name(tmp_path, text):
     (tmp_path / "acceptance.json").write_text(text)
+
+    with pytest.raises(PackageError, match=r"acceptance\.json holds no acceptance test"):
+        read_home(tmp_path / "acceptance.json")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data["lines"][0]["here"].update(low=0.9, high=0.1),
+        lambda data: data["lines"][0]["here"].update(value=float("nan")),
+        lambda data: data.update(look={"level": {"mean": "dark", "deviation": 1}}),
+        lambda data: data.update(curve={"points": 7}),
+        lambda data: data.pop("recipe"),
+    ],
+    ids=["upside down", "no number", "a word", "no list", "no recipe"],
+)
+def test_a_changed_acceptance_test_is_refused_by_name(tmp_path, change):
+    data = as_json(measured(site(12)))
+    change(data)
+    (tmp_path / "acceptance.json").write_text(json.dumps(data))
 
     with pytest.raises(PackageError, match=r"acceptance\.json holds no acceptance test"):
         read_home(tmp_path / "acceptance.json")

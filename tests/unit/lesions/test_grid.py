@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from medrec.lesions.chest import find_chest
 from medrec.lesions.grid import Cell, Grid, deal, grid_of, plant_cell, tumor_of
 from medrec.lesions.lesion import lesion_generator
 from medrec.lesions.looks import look_of_film
+from medrec.lesions.zones import NO_ZONE
 
 CONFIGS = Path(__file__).parents[3] / "configs" / "lesions"
 
@@ -95,11 +97,22 @@ def test_a_zone_that_a_film_lacks_gives_way_to_another(recipe, chest):
     assert planted.lesions[0].zone in terrain.names
 
 
-def test_where_nothing_would_show_nothing_is_planted(recipe, chest):
+def test_a_lesion_that_shows_nowhere_is_planted_and_can_be_missed(recipe, chest):
     film, terrain = chest
+    faint = Cell(0.018, 0.001, "upper")
 
-    with pytest.raises(PlantingError, match="that would show"):
-        plant_cell(film, recipe, Cell(0.018, 0.001, "upper"), lesion_generator(1), terrain=terrain)
+    planted = plant_cell(film, recipe, faint, lesion_generator(1), terrain=terrain)
+
+    assert 0 == planted.lesions[0].rise
+    assert "upper" == planted.lesions[0].zone
+
+
+def test_a_film_without_room_for_a_lesion_says_so(recipe, chest):
+    film, terrain = chest
+    nowhere = replace(terrain, zones=np.full_like(terrain.zones, NO_ZONE))
+
+    with pytest.raises(PlantingError, match=r"no room for a lesion of 5\.0% of the width"):
+        plant_cell(film, recipe, Cell(0.05, 1.0, "upper"), lesion_generator(1), terrain=nowhere)
 
 
 def test_a_tumor_has_the_size_and_strength_of_its_cell():
