@@ -141,12 +141,21 @@ def plant(  # noqa: PLR0913 (the options of the command)
         raise OutputError(message) from error
     facts = {"recipe": order.recipe.name, "seed": seed, "lesions": lesions, "copies": copies}
     write_run(out, {"verb": "dataset plant", **facts, "versions": versions(["medrec", "numpy"])})
+    _check_made(made, refused)
+    notes = tuple(say_missing(made, order))
+    return PlantResult(out / _MANIFEST, tuple(made), refused, left_out, notes)
+
+
+def _check_made(made: Sequence[PlantedCopy], refused: Mapping[str, str]) -> None:
+    """See that something was planted.
+
+    Raises:
+        PlantingError: Every film was refused; all are named.
+    """
     if not made:
         listed = "\n".join(f"  - {path}: {why}" for path, why in refused.items())
         message = f"nothing could be planted into any of {len(refused)} films\n{listed}"
         raise PlantingError(message)
-    notes = tuple(say_missing(made, order))
-    return PlantResult(out / _MANIFEST, tuple(made), refused, left_out, notes)
 
 
 def _check_numbers(**numbers: int) -> None:
