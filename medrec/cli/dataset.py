@@ -63,6 +63,10 @@ def plant_command(  # noqa: PLR0913 (the options of the command)
     twins: Annotated[
         bool, typer.Option("--twins", help="The untouched films stand in the manifest too.")
     ] = False,
+    split: Annotated[
+        list[str],
+        typer.Option("--split", help="Plant into these splits alone, keep all other rows."),
+    ] = [],  # noqa: B006 (typer copies it)
 ) -> None:
     """Plant lesions of known place and size into copies of lesion-free films.
 
@@ -80,6 +84,7 @@ def plant_command(  # noqa: PLR0913 (the options of the command)
             lesions=lesions,
             copies=copies,
             twins=twins,
+            splits=split,
             on_row=update,
         )
     for line in result.lines():

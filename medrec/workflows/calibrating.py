@@ -84,14 +84,18 @@ def _samples(
     pooling: PoolingConfig,
     references: Sequence[Reference],
 ) -> tuple[LevelSamples, list[str]]:
-    """What calibrators are fitted on; of a detector nothing, with a note, where weights fail."""
+    """What calibrators are fitted on; of a detector less, with notes, where weights fail."""
     rng = np.random.default_rng(config.seed)
     try:
         return to_level_samples(scored, config, pooling, references=references, rng=rng), []
     except CalibrationError as error:
         if not scored.found:
             raise
-        return {}, [f"images and exams get scores and no probabilities: {error}"]
+        notes = [f"exams get scores and no probabilities: {error}"]
+    try:
+        return {(label, "image"): scored.samples(label) for label in scored.labels}, notes
+    except CalibrationError as error:
+        return {}, [*notes, f"images get scores and no probabilities: {error}"]
 
 
 def _to_weighting(calibration: CalibrationConfig) -> Weighting | None:

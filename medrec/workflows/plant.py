@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medrec.data.boxes import write_boxes
+from medrec.data.boxes import boxes_of_rows, write_boxes
 from medrec.data.manifest import read_manifest, spell_out, write_manifest
 from medrec.data.planted_copies import (
     PLANTED,
+    SOURCE,
     PlantedCopy,
     PlantingOrder,
     group_strengths,
@@ -21,7 +22,7 @@ from medrec.data.planted_copies import (
 )
 from medrec.domain.counting import counted
 from medrec.domain.finding import Label
-from medrec.domain.reference import Reference
+from medrec.domain.reference import LabelledBox, Reference, Split
 from medrec.errors import ManifestError, OutputError, PlantingError, UsageError
 from medrec.io.tables import write_rows
 from medrec.lesions.build import read_film_recipe
@@ -77,6 +78,7 @@ def plant(  # noqa: PLR0913 (the options of the command)
     lesions: int = 1,
     copies: int = 1,
     twins: bool = False,
+    splits: Sequence[str] = (),
     on_row: OnRow | None = None,
 ) -> PlantResult:
     """Plant lesions into copies of a manifest's films without one; write them and their manifest.
@@ -85,7 +87,8 @@ def plant(  # noqa: PLR0913 (the options of the command)
     attributes of their originals, `boxes.csv`, and `run.yaml`. A copy's columns tell its lesion
     where it has but one; the boxes tell each. With `twins` the manifest has the untouched originals
     too, where they are. A film that nothing can be planted into is refused: it stands, with the
-    reason, in `refused.csv` and has no rows; the others are planted all the same.
+    reason, in `refused.csv` and has no rows; the others are planted all the same. Boxes that a film
+    has already go along.
 
     Args:
         manifest: Rows whose label is 0 are planted into; others are left as they are.
@@ -96,6 +99,8 @@ def plant(  # noqa: PLR0913 (the options of the command)
         lesions: How many a copy gets, fewer where no more find room.
         copies: How many are made of each film.
         twins: Whether the originals stand in the manifest as well.
+        splits: Plant into rows of these splits alone, and let all rows that are not planted into
+            stand in the manifest as they are: it can then be trained from.
         on_row: Told of progress.
 
     Raises:
@@ -115,26 +120,42 @@ def plant(  # noqa: PLR0913 (the options of the command)
         lesions=lesions,
         copies=copies,
     )
-    wanted, left_out = _wanted(references, order.label, manifest)
+    reasons = _reasons(references, order.label, _to_splits(splits))
+    left_out = _left_out(references, reasons, order.label, manifest)
+    own = boxes_of_rows(references, root=manifest.parent)
     prepare_output(out)
-    moved = relocate(wanted, root=manifest.parent, folder=out)
+    moved = relocate(references, root=manifest.parent, folder=out)
+    wanted = [row for row, why in zip(moved, reasons, strict=True) if why is None]
+    known = {row.path: boxes for row, boxes in zip(moved, own, strict=True) if boxes}
     try:
         (out / "films").mkdir()
-        made, refused = _plant_all(moved, order, out=out, on_row=on_row)
-        kept = [_twin(row) for row in moved if row.path not in refused] if twins else []
-        _write(out, made, refused, twins=kept)
+        made, refused = _plant_all(wanted, order, out=out, on_row=on_row)
+        kept = [_twin(row) for row in wanted if row.path not in refused] if twins else []
+        used = {row.path for row in wanted} - refused.keys()
+        others = [row for row in moved if row.path not in used]
+        _write(out, made, kept, others=others if splits else [], known=known)
+        _write_refused(out, refused)
     except OSError as error:
         why = error.strerror or type(error).__name__
         message = f"--out {out} can't be written: {why}. Make room, remove it and start again"
         raise OutputError(message) from error
     facts = {"recipe": order.recipe.name, "seed": seed, "lesions": lesions, "copies": copies}
     write_run(out, {"verb": "dataset plant", **facts, "versions": versions(["medrec", "numpy"])})
+    _check_made(made, refused)
+    notes = tuple(say_missing(made, order))
+    return PlantResult(out / _MANIFEST, tuple(made), refused, left_out, notes)
+
+
+def _check_made(made: Sequence[PlantedCopy], refused: Mapping[str, str]) -> None:
+    """See that something was planted.
+
+    Raises:
+        PlantingError: Every film was refused; all are named.
+    """
     if not made:
         listed = "\n".join(f"  - {path}: {why}" for path, why in refused.items())
         message = f"nothing could be planted into any of {len(refused)} films\n{listed}"
         raise PlantingError(message)
-    notes = tuple(say_missing(made, order))
-    return PlantResult(out / _MANIFEST, tuple(made), refused, left_out, notes)
 
 
 def _check_numbers(**numbers: int) -> None:
@@ -164,21 +185,42 @@ def _label_of(references: Sequence[Reference], label: str | None) -> Label:
     raise UsageError(message)
 
 
-def _wanted(
-    references: Sequence[Reference], label: Label, manifest: Path
-) -> tuple[list[Reference], dict[str, int]]:
-    """The rows to plant into, and how many others are left, by why.
+def _to_splits(names: Sequence[str]) -> set[Split]:
+    """The splits of those names.
 
     Raises:
-        ManifestError: There is none.
+        UsageError: One is none.
     """
-    reasons = [why_not(row, label) for row in references]
-    wanted = [row for row, why in zip(references, reasons, strict=True) if why is None]
-    left_out = Counter(why for why in reasons if why is not None)
-    if not wanted:
-        problems = [f"{counted(n, 'row', 'rows')}: {why}" for why, n in left_out.items()]
+    wrong = [name for name in names if name not in set(Split)]
+    if wrong:
+        message = f"--split {', '.join(wrong)}: wanted {', '.join(Split)}"
+        raise UsageError(message)
+    return {Split(name) for name in names}
+
+
+def _reasons(references: Sequence[Reference], label: Label, splits: set[Split]) -> list[str | None]:
+    """Why nothing is planted into a row, of each row; None where something is."""
+    return [
+        f"of the split {row.split or 'none'}"
+        if splits and row.split not in splits
+        else why_not(row, label)
+        for row in references
+    ]
+
+
+def _left_out(
+    references: Sequence[Reference], reasons: Sequence[str | None], label: Label, manifest: Path
+) -> dict[str, int]:
+    """How many rows are left as they are, by why.
+
+    Raises:
+        ManifestError: All are.
+    """
+    counts = Counter(why for why in reasons if why is not None)
+    if sum(counts.values()) == len(references):
+        problems = [f"{counted(n, 'row', 'rows')}: {why}" for why, n in counts.items()]
         raise ManifestError(str(manifest), [*problems, f"no film whose {label} is 0"])
-    return wanted, dict(left_out)
+    return dict(counts)
 
 
 def _plant_all(
@@ -204,11 +246,26 @@ def _twin(row: Reference) -> Reference:
 
 
 def _write(
-    out: Path, made: Sequence[PlantedCopy], refused: Mapping[str, str], *, twins: list[Reference]
+    out: Path,
+    made: Sequence[PlantedCopy],
+    twins: Sequence[Reference],
+    *,
+    others: Sequence[Reference],
+    known: Mapping[str, Sequence[LabelledBox]],
 ) -> None:
+    """The manifest and its boxes: those of lesions, and those that films had before."""
     rows = [replace(copy.row, boxes=_BOXES) for copy in made]
-    write_manifest(out / _MANIFEST, spell_out([*rows, *twins]))
-    write_boxes(out / _BOXES, [(copy.row.path, box) for copy in made for box in copy.boxes])
+    write_manifest(out / _MANIFEST, spell_out([*rows, *twins, *others]))
+    boxes = [(copy.row.path, box) for copy in made for box in copy.boxes]
+    boxes += [
+        (row.path, box)
+        for row in (*rows, *twins)
+        for box in known.get(row.attributes.get(SOURCE, row.path), ())
+    ]
+    write_boxes(out / _BOXES, boxes)
+
+
+def _write_refused(out: Path, refused: Mapping[str, str]) -> None:
     if refused:
         cells = [{"path": path, "reason": why} for path, why in refused.items()]
         write_rows(out / _REFUSED, ("path", "reason"), cells)

@@ -133,5 +133,18 @@ def test_boxes_have_probabilities_where_films_cannot_be_weighted_which_is_told(t
 
     assert 1 == len(fitted.boxes)
     assert () == fitted.calibrations
-    assert any("images and exams get scores and no probabilities: no weights" in s for s in said)
+    for level in ("images", "exams"):
+        assert any(f"{level} get scores and no probabilities: no weights" in text for text in said)
     assert not (tmp_path / "out-of-fold.csv").exists()
+
+
+def test_films_have_probabilities_where_their_patients_cannot_be_weighted(tmp_path):
+    scored = some_films()
+    # Each patient has three films, one of the real ones with a lesion: no patient has none.
+    rows = [replace(row, patient=f"P{n // 3}") for n, row in enumerate(scored.references)]
+    asked = WEIGHTED | {"boxes_only": {"role": ["planted", "untouched"]}}
+
+    fitted, said = calibrated(tmp_path, replace(scored, references=tuple(rows)), **asked)
+
+    assert ["image"] == [entry.level for entry in fitted.calibrations]
+    assert any("exams get scores and no probabilities: no weights" in text for text in said)

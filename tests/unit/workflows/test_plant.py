@@ -154,6 +154,35 @@ def test_twins_are_the_untouched_films_with_known_empty_boxes(archive):
     ]
 
 
+def test_rows_of_other_splits_are_kept_as_they_are(archive):
+    rows = rows_of(planted(archive, splits=["test", "tune"], twins=True))
+
+    assert [
+        ("films/00001-1.png", "test", True, "boxes.csv"),
+        ("../deep.png", "test", False, "boxes.csv"),
+        ("../smith-0.png", "train", False, None),
+        ("../smith-1.png", "train", True, None),
+        ("../smith-2.png", "test", None, None),
+        ("../noise.png", "tune", False, None),  # refused, and not lost
+    ] == [(row.path, row.split, row.labels["nodule"], row.boxes) for row in rows]
+
+
+def test_boxes_that_a_film_has_already_go_along(archive):
+    text = (archive / "manifest.csv").read_text(encoding="utf-8").splitlines()
+    lines = [f"{line},{'boxes' if n == 0 else 'old.csv'}" for n, line in enumerate(text)]
+    (archive / "manifest.csv").write_text("\n".join(lines), encoding="utf-8")
+    (archive / "old.csv").write_text(
+        "path,x0,y0,x1,y1,label\ndeep.png,3,4,30,40,pacemaker\n", encoding="utf-8"
+    )
+
+    rows = rows_of(planted(archive, twins=True))
+    boxes = boxes_of_rows(rows, root=archive / "out")
+
+    assert [["nodule"], ["nodule", "pacemaker"], [], ["pacemaker"]] == [
+        [one.label for one in own] for own in boxes
+    ]
+
+
 def test_a_film_without_a_chest_is_refused_with_its_reason_and_the_others_are_planted(archive):
     result = planted(archive)
 
@@ -209,7 +238,8 @@ def test_a_manifest_without_a_free_film_says_what_its_rows_are(archive):
 @pytest.mark.parametrize(
     ("options", "said"),
     [({"label": "mass"}, "labels are nodule"), ({"lesions": 0}, "--lesions 0"),
-     ({"copies": 0}, "--copies 0"), ({"seed": -1}, "--seed -1")],
+     ({"copies": 0}, "--copies 0"), ({"seed": -1}, "--seed -1"),
+     ({"splits": ["trial"]}, "--split trial: wanted train")],
 )  # fmt: skip
 def test_an_option_that_means_nothing_is_wrong_usage(archive, options, said):
     with pytest.raises(UsageError, match=said):
