@@ -20,6 +20,12 @@ medrec's. An epoch is kept as it ends, and the same command goes on from there.
 
 `judge` opens the films of the test, untouched and planted. The real films with nodules are opened
 by --real alone: do so once, when both models are final.
+
+    python benchmarks/chest_films.py judge plain.pt DATA/manifest.csv --real --out plain-real.csv
+    python benchmarks/chest_films.py compare plain-real.csv RUN/out-of-fold.csv \
+        DATA/manifest.csv --real
+
+They calibrated the exams of the model, so that what is compared is told out of fold.
 """
 
 from __future__ import annotations
@@ -41,15 +47,18 @@ from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork
 from torchvision.transforms import v2
 from torchvision_retinanet import BACKBONE, take_imagenet
 
+from medrec.calibration.weighting import weights_to_prevalence
+from medrec.data.boxes import boxes_of_rows, with_negatives
 from medrec.data.manifest import read_manifest
 from medrec.data.splits import Place, plan_splits, read_places
 from medrec.domain.finding import Label
 from medrec.domain.reference import Reference, Split
 from medrec.evaluation.discrimination import auroc_rounds
 from medrec.evaluation.froc import RATES, bootstrap_images, froc_rounds
-from medrec.evaluation.intervals import bootstrap_units, bootstrap_values, summarise
+from medrec.evaluation.intervals import Bounds, bootstrap_units, bootstrap_values, summarise
 from medrec.evaluation.matching import HitKind, HitRule, ImageBoxes, judge, to_events
 from medrec.evaluation.paired_detection import compare_detection
+from medrec.evaluation.reliability import brier_rounds, ece_if_calibrated, ece_rounds
 from medrec.evaluation.samples import Samples
 
 SPLITS = Path(__file__).parents[1] / "configs/splits/xray-chest-nodule.csv"
@@ -61,6 +70,7 @@ FIELD = (slice(SIDE // 6, SIDE * 4 // 5), slice(SIDE // 7, SIDE * 6 // 7))
 # Rows and columns in which the chest mostly lies.
 MEAN, STD = 0.449, 0.226
 PEAKS, ROUNDS, SEED, TURN = 20, 2000, 1, 2 * np.pi
+PREVALENCE = 0.2
 RULE = HitRule(HitKind.CENTRE_IN_BOX)
 CORNERS = ("x0", "y0", "x1", "y1")
 COLUMNS = ("path", "score", "x", "y")
@@ -335,25 +345,16 @@ def name_of(path: str) -> str:
     return "/".join(Path(path).parts[-2:])
 
 
-def read_truth(manifest: Path) -> dict[str, list[list[float]]]:
-    """Boxes of the planted films."""
-    truth: dict[str, list[list[float]]] = {}
-    with (manifest.parent / "boxes.csv").open(encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            truth.setdefault(row["path"], []).append([float(row[c]) for c in CORNERS])
-    return truth
-
-
 def compare_planted(both: dict[str, Found], rows: list[Reference], manifest: Path) -> None:
     """FROC of both on the planted films and their untouched twins, and the paired difference."""
-    truth = read_truth(manifest)
+    truth = with_negatives(rows, boxes_of_rows(rows, root=manifest.parent))
     images: dict[str, list[ImageBoxes]] = {}
     for name, found in both.items():
         images[name] = []
-        for row in rows:
+        for row, known in zip(rows, truth, strict=True):
             own = found.get(name_of(row.path), [])
             boxes = np.array([box for box, _ in own]).reshape(-1, 4)
-            there = np.array(truth.get(row.path, [])).reshape(-1, 4)
+            there = np.array([(*one.box.low, *one.box.high) for one in known or ()]).reshape(-1, 4)
             score = np.array([score for _, score in own])
             one = ImageBoxes(row.patient, there, np.zeros(len(there), bool), boxes, score)
             images[name].append(one)
@@ -370,22 +371,40 @@ def compare_planted(both: dict[str, Found], rows: list[Reference], manifest: Pat
     print(f"medrec minus plain script: CPM {say(gain.cpm)}")
 
 
-def compare_films(both: dict[str, dict[str, float]], rows: list[Reference], view: str) -> None:
-    """AUROC of both on the films of a view, and the difference over resampled patients."""
-    own = [row for row in rows if row.attributes["view"] == view]
+def read_out_of_fold(path: Path) -> dict[str, tuple[float, float]]:
+    """Logit and probability of each film in an out-of-fold.csv."""
+    with path.open(encoding="utf-8") as file:
+        return {
+            name_of(row["path"]): (float(row["logit"]), float(row["probability"]))
+            for row in csv.DictReader(file)
+        }
+
+
+def to_samples(rows: list[Reference], scores: dict[str, float]) -> Samples:
+    """Films with one model's scores.
+
+    One that it refused has the score below all others: no finding.
+    """
+    least = min(scores.values()) - 1
+    return Samples.from_logits(
+        [row.labels[Label("nodule")] for row in rows],
+        [scores.get(name_of(row.path), least) for row in rows],
+        [row.patient for row in rows],
+    )
+
+
+def compare_films(both: dict[str, dict[str, float]], rows: list[Reference], what: str) -> None:
+    """AUROC of both on some films, and the difference over resampled patients."""
     drawn, values = {}, {}
     for name, scores in both.items():
-        # A film that a model refuses has no finding: the score below all others.
-        least = min(scores.values()) - 1
-        samples = Samples.from_logits(
-            [row.labels[Label("nodule")] for row in own],
-            [scores.get(name_of(row.path), least) for row in own],
-            [row.patient for row in own],
-        )
-        missing = sum(name_of(row.path) not in scores for row in own)
+        samples = to_samples(rows, scores)
+        missing = sum(name_of(row.path) not in scores for row in rows)
+        if not samples.positive_units or not samples.negative_units:
+            print(f"{name}: {len(rows)} films, {what}, are all of one kind: no AUROC")
+            return
         rng = np.random.default_rng(SEED)
         one = bootstrap_units(samples, auroc_rounds, rounds=ROUNDS, rng=rng)
-        print(f"{name}: AUROC on {len(own)} {view} films {say(one)}, {missing} not scored")
+        print(f"{name}: AUROC on {len(rows)} films, {what}: {say(one)}, {missing} not scored")
         # The same seed draws the same patients for both: the differences are paired.
         rng = np.random.default_rng(SEED)
         drawn[name] = bootstrap_values(samples, auroc_rounds, rounds=ROUNDS, rng=rng)
@@ -393,21 +412,59 @@ def compare_films(both: dict[str, dict[str, float]], rows: list[Reference], view
     gain = summarise(
         values["medrec"] - values["plain script"], drawn["medrec"] - drawn["plain script"]
     )
-    print(f"medrec minus plain script: AUROC on {view} {say(gain)}")
+    print(f"medrec minus plain script: AUROC, {what}: {say(gain)}")
+
+
+def tell_probabilities(rows: list[Reference], told: dict[str, tuple[float, float]]) -> None:
+    """How far the probabilities of PA films, out of fold and at the stored prevalence, are right.
+
+    The films hold other shares of positives than the prevalence that is stored: they are weighted.
+    """
+    films = [row for row in rows if name_of(row.path) in told]
+    truth = np.array([row.labels[Label("nodule")] for row in films], dtype=bool)
+    samples = Samples.from_logits(
+        truth,
+        [told[name_of(row.path)][0] for row in films],
+        [row.patient for row in films],
+        weight=weights_to_prevalence(truth, ["PA"] * len(films), prevalence=PREVALENCE),
+    ).with_probability(np.array([told[name_of(row.path)][1] for row in films]))
+    for name, statistic, bounds in (
+        ("AUROC out of fold", auroc_rounds, Bounds.PERCENTILE),
+        ("Brier score", brier_rounds, Bounds.PERCENTILE),
+        ("ECE", ece_rounds, Bounds.REFLECTED),
+    ):
+        rng = np.random.default_rng(SEED)
+        found = bootstrap_units(samples, statistic, rounds=ROUNDS, rng=rng, bounds=bounds)
+        print(f"medrec: {name} on {len(films)} PA films: {say(found)}")
+    rng = np.random.default_rng(SEED)
+    print(f"a calibrated ECE: {say(ece_if_calibrated(samples, draws=1000, rng=rng))}")
+
+
+def compare_real(plain: dict[str, float], path: Path, rows: list[Reference]) -> None:
+    """Both on the real films, by view and age."""
+    told = read_out_of_fold(path)
+    both = {"medrec": {name: logit for name, (logit, _) in told.items()}, "plain script": plain}
+    for view in ("PA", "AP"):
+        own = [row for row in rows if row.attributes["view"] == view]
+        compare_films(both, own, view)
+        for age in ("adult", "child"):
+            aged = [row for row in own if row.attributes["age_group"] == age]
+            compare_films(both, aged, f"{view}, {age}")
+    tell_probabilities([row for row in rows if row.attributes["view"] == "PA"], told)
 
 
 def run_compare(plain: Path, predictions: Path, manifest: Path, *, real: bool) -> None:
     """All figures of both on the films that `judge` opened."""
-    rows = rows_of(manifest, real=real)
-    peaks, (boxes, exams) = read_peaks(plain), read_predictions(predictions)
+    rows, peaks = rows_of(manifest, real=real), read_peaks(plain)
     highest = {name: max(score for _, score in own) for name, own in peaks.items()}
-    compared = {"medrec": exams, "plain script": highest}
     if real:
-        compare_films(compared, rows, "PA")
+        compare_real(highest, predictions, rows)
         return
+    boxes, exams = read_predictions(predictions)
     compare_planted({"medrec": boxes, "plain script": peaks}, rows, manifest)
     for view in ("AP", "PA"):
-        compare_films(compared, rows, view)
+        own = [row for row in rows if row.attributes["view"] == view]
+        compare_films({"medrec": exams, "plain script": highest}, own, view)
 
 
 def say(one: object) -> str:

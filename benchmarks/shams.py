@@ -86,7 +86,10 @@ def paste(
 ) -> np.ndarray:
     """Another part of the same film without a blend: what must be seen."""
     half = max(4, size_px // 2)
-    x, y = (int(np.clip(value, half, 511 - half)) for value in place)
+    x, y = (
+        int(np.clip(value, half, length - half - 1))
+        for value, length in zip(place, film.pixels.shape[::-1], strict=True)
+    )
     shift = int(rng.integers(10, 40))
     there = int(np.clip(x + shift, half, film.pixels.shape[1] - half - 1))
     changed = film.pixels.copy()

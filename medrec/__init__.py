@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from medrec.workflows.deidentify import deidentify
     from medrec.workflows.evaluate import evaluate
     from medrec.workflows.inspect import inspect
+    from medrec.workflows.plant import plant
     from medrec.workflows.pretrain import pretrain
     from medrec.workflows.report import report
     from medrec.workflows.screen import screen
@@ -34,6 +35,7 @@ __all__ = [
     "deidentify",
     "evaluate",
     "inspect",
+    "plant",
     "pretrain",
     "report",
     "screen",

@@ -75,6 +75,19 @@ def fit_calibration(
     )
 
 
+def hold_out(
+    samples: Samples, method: Method, *, rng: np.random.Generator
+) -> tuple[IntArray, FloatArray]:
+    """The fold (N,) of each row, and its probability (N,) by a calibrator without its patient.
+
+    Raises:
+        CalibrationError: Fewer than two patients of either class, or no rising map fits.
+    """
+    check_patients(samples, purpose="calibration")
+    fold = assign_folds(samples, rng=rng)
+    return fold, _cross_validate(samples, fold, method)
+
+
 def _fit(samples: Samples, method: Method) -> Calibrator:
     return _KINDS[method].fit(samples.logit, samples.truth, samples.weight)
 

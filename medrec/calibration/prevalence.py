@@ -12,6 +12,7 @@ from medrec.calibration.softmax import SoftmaxScaling
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from medrec.calibration.boxes import BoxCalibration
     from medrec.calibration.entry import CalibrationEntry
     from medrec.calibration.operating_point import OperatingPoint
     from medrec.domain.finding import Label
@@ -61,6 +62,36 @@ def shift_entry(
         method="platt",
         parameters=_shifted(entry.parameters, shift),
         replicates=tuple(_shifted(replicate, shift) for replicate in entry.replicates),
+    )
+
+
+def shift_boxes(entry: BoxCalibration, *, known: float, wanted: float) -> BoxCalibration:
+    """Build the shift into a calibrator of boxes, and into that of its image head.
+
+    What was measured of it stays as it was measured, at the known prevalence.
+    """
+    shift = _log_odds(wanted) - _log_odds(known)
+    head = entry.head and replace(entry.head, intercept=entry.head.intercept + shift)
+    return replace(entry, intercept=entry.intercept + shift, head=head)
+
+
+def shift_floored(entry: CalibrationEntry, *, known: float, wanted: float) -> CalibrationEntry:
+    """Build the shift into the calibrator of a detector's exams, whose boxes are shifted alike.
+
+    Its logits are those of its boxes, which `shift_boxes` has moved by as much. With a shift d the
+    map of a logit L + d is sigmoid(max(slope * L + intercept, L) + d): the floor moves along, and
+    an exam stays no less likely than its boxes.
+    """
+    shift = _log_odds(wanted) - _log_odds(known)
+
+    def moved(parameters: Mapping[str, float]) -> dict[str, float]:
+        slope = parameters["slope"]
+        return {"slope": slope, "intercept": parameters["intercept"] + shift * (1 - slope)}
+
+    return replace(
+        entry,
+        parameters=moved(entry.parameters),
+        replicates=tuple(moved(replicate) for replicate in entry.replicates),
     )
 
 

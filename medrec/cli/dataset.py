@@ -9,6 +9,7 @@ import typer
 
 from medrec.cli import dataset_import, dataset_import_boxes
 from medrec.cli.console import printable, progress, reports_errors, say
+from medrec.cli.options import Out
 
 app = typer.Typer(help="Make manifests of labelled scans.", no_args_is_help=True)
 dataset_import_boxes.add_to(dataset_import.app)
@@ -44,4 +45,44 @@ def audit_command(
     if report.blocking or report.faults:
         raise typer.Exit(1)
     if report.unreadable:
+        raise typer.Exit(3)
+
+
+@app.command("plant")
+@reports_errors
+def plant_command(  # noqa: PLR0913 (the options of the command)
+    manifest: Annotated[Path, typer.Argument(help="Manifest of films, 0 where they are free.")],
+    recipe: Annotated[Path, typer.Option("--recipe", help="What is planted: a lesions YAML.")],
+    out: Out,
+    label: Annotated[
+        str | None, typer.Option("--label", help="The label that becomes 1; the only one if not.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="The same one plants the same.")] = 1,
+    lesions: Annotated[int, typer.Option("--lesions", help="How many a film gets.")] = 1,
+    copies: Annotated[int, typer.Option("--copies", help="Planted copies of each film.")] = 1,
+    twins: Annotated[
+        bool, typer.Option("--twins", help="The untouched films stand in the manifest too.")
+    ] = False,
+) -> None:
+    """Plant lesions of known place and size into copies of lesion-free films.
+
+    Exit code 3 where films were refused, each with its reason.
+    """
+    from medrec.workflows.plant import plant
+
+    with progress("planting") as update:
+        result = plant(
+            manifest,
+            recipe=recipe,
+            out=out,
+            label=label,
+            seed=seed,
+            lesions=lesions,
+            copies=copies,
+            twins=twins,
+            on_row=update,
+        )
+    for line in result.lines():
+        say(printable(line))
+    if result.refused:
         raise typer.Exit(3)

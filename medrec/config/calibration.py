@@ -36,6 +36,16 @@ class SubstackConfig(Schema):
     """Candidates for `pooling.top`: the one with the lowest cross-validated log-loss is taken."""
 
 
+class PrevalenceConfig(Schema):
+    """How many positives the calibration data are weighted to hold."""
+
+    value: Fraction
+    """The share of positives that probabilities hold for, stored in the package."""
+    within: str | None = None
+    """A column of the manifest: each of its values is weighted to hold that share, so that the
+    value itself tells nothing. None: all rows together."""
+
+
 class CalibrationConfig(Schema):
     """Calibrators and operating points of a model."""
 
@@ -57,4 +67,11 @@ class CalibrationConfig(Schema):
     boxes, but neither pictures nor exams. For an archive whose pictures are all positive, or all
     negative, beside which a calibrator would learn how many pictures each archive gave. None: all
     rows calibrate all."""
+    exams_only: dict[str, list[str]] | None = None
+    """The same the other way round: rows that calibrate pictures and exams, but no boxes. For
+    pictures in which nobody outlined what they show. None: all rows with known boxes calibrate
+    these."""
+    prevalence: PrevalenceConfig | None = None
+    """Rows are weighted to this share of positives: pictures and exams by their label, a picture's
+    boxes by whether it holds a lesion. None: each weighs 1, and the share is that of the rows."""
     bootstrap_rounds: Annotated[int, Field(ge=50)] = 1000

@@ -39,6 +39,8 @@ class EvaluateConfig(Schema):
     level_tolerance: Annotated[float, Field(gt=0, le=1)] = 0.05
     """Slices are at the same level if their relative positions differ by at most this."""
     stratify_by: list[str] = []
+    """Columns of the manifest, or attributes of its boxes, such as the type of a lesion: boxes are
+    then judged by lesions with one value, the others counting neither way, on all images."""
     seed: int = 1
     exclusive: Groups | None = None
     """Groups of labels that exclude each other: accuracy, confusion and log-loss are measured too.

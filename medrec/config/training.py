@@ -28,6 +28,7 @@ from medrec.config.model import (
     is_detector,
     is_of_exams,
 )
+from medrec.config.planting import PlantConfig, wrong_plant
 from medrec.config.preprocess import AugmentConfig, PreprocessConfig
 from medrec.domain.modality import Modality, Sequence
 
@@ -155,6 +156,9 @@ class TestConfig(Schema):
     within: str
     """An attribute whose values are archives that a network may tell apart: what holds positives
     against negatives, and boxes, is told within each of them alone."""
+    also: list[str] | None = None
+    """Further attributes, of rows or of boxes, for whose values the card tells how many lesions are
+    found, how many false positives there are and how many negatives are let pass. None: none."""
 
 
 class CardConfig(Schema):
@@ -168,6 +172,9 @@ class CardConfig(Schema):
     """An SPDX expression for the weights."""
     license_text: Path | None = None
     """A file beside the config that becomes the package's LICENSE."""
+    scored_before: Annotated[list[str], Field(min_length=1)] | None = None
+    """Earlier scorings of the test patients, each in words: what was scored then. The card says so
+    in place of "scored once". None: this training's test is the first."""
 
 
 _NOT_FLIPPED = {"CHEST", "THORAX"}
@@ -189,6 +196,8 @@ class TrainConfig(Schema):
     scope: ScopeConfig
     preprocess: PreprocessConfig = PreprocessConfig()
     augment: AugmentConfig = AugmentConfig()
+    plant: PlantConfig | None = None
+    """Lesions that are planted into scans without one while the network learns. None: none."""
     cache: CacheConfig | None = None
     """None: float16, in the run's folder."""
     model: NetworkConfig = ModelConfig()
@@ -201,6 +210,11 @@ class TrainConfig(Schema):
     audit: AuditConfig | None = None
     """What may be overruled of the audit that runs before training; None nothing."""
     card: CardConfig
+
+    @property
+    def planted_label(self) -> str:
+        """The label that planted lesions make positive."""
+        return (self.plant and self.plant.label) or self.primary_label
 
     @model_validator(mode="after")
     def _network_fits_the_rest(self) -> TrainConfig:
@@ -264,12 +278,38 @@ def _misfits(config: TrainConfig) -> Iterator[str]:
     swin = isinstance(config.model, VolumeConfig) and config.model.architecture == "swin"
     if swin and size is not None and any(side % _SWIN_STEP for side in size):
         yield f"preprocess.volume_size: each side must be a multiple of {_SWIN_STEP} for swin"
+    yield from _plant_misfits(config)
     if is_of_exams(config.model):
         yield from _exam_misfits(config)
     if is_detector(config.model):
         yield from _detector_misfits(config)
-    elif config.calibration.boxes_only is not None:
-        yield f"calibration.boxes_only: a {config.model.kind} finds no boxes; leave it out"
+    yield from _calibration_misfits(config)
+
+
+def _calibration_misfits(config: TrainConfig) -> Iterator[str]:
+    asked = config.calibration
+    if not is_detector(config.model):
+        for name in ("boxes_only", "exams_only"):
+            if getattr(asked, name) is not None:
+                yield f"calibration.{name}: a {config.model.kind} finds no boxes; leave it out"
+    if asked.prevalence is None:
+        return
+    if config.exclusive:
+        yield (
+            "calibration.prevalence: labels that exclude each other share their rows, which can't "
+            "be weighted to a prevalence of each; leave it out"
+        )
+    if asked.substacks is not None:
+        yield (
+            "calibration.prevalence: runs of slices are cut at a prevalence of their own; leave it "
+            "or calibration.substacks out"
+        )
+
+
+def _plant_misfits(config: TrainConfig) -> Iterator[str]:
+    yield from wrong_plant(config.plant, config.planted_label, config.labels, config.model)
+    if config.plant is not None and config.exclusive:
+        yield "plant: among labels that exclude each other it would make two true at once"
 
 
 def _spacing_misfits(config: TrainConfig) -> Iterator[str]:

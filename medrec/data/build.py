@@ -17,6 +17,7 @@ from medrec.data.pack import PackFormat, PicturePack
 from medrec.data.splits import plan_splits, read_places, read_splits, write_splits
 from medrec.data.unlabelled import choose_unlabelled, list_volumes
 from medrec.errors import ConfigError, ManifestError
+from medrec.lesions.keeping import FINDING
 from medrec.preprocess.pipeline import ARITHMETIC
 from medrec.preprocess.volumes import VolumePreprocessor
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from medrec.data.splits import SplitPlan
     from medrec.data.unlabelled import Patients
     from medrec.domain.reference import Reference
+    from medrec.preprocess.greys import GreyPreprocessor
     from medrec.preprocess.pipeline import Preprocessor
 
 # They decode or compute pixels: another version may give another last bit.
@@ -168,6 +170,27 @@ def build_cache(
     words = rules.model_dump_json(exclude_none=True) if rules else ""
     pack = PicturePack(folder, pack_format)
     return PictureCache(pack, words, say or (lambda _: None), workers, spacing_mm)
+
+
+def build_grey_cache(
+    prepare: GreyPreprocessor,
+    *,
+    anatomy: str,
+    folder: Path,
+    rules: RulesConfig | None = None,
+    say: Callable[[str], None] | None = None,
+    workers: int = 0,
+) -> PictureCache:
+    """The cache of greys and of where lesions may lie in them, below `folder`.
+
+    `anatomy` says what was looked for in the films.
+    """
+    chain = prepare.chain
+    recipe = {**recipe_of(chain), "greys": {"anatomy": anatomy, "finding": FINDING}}
+    shape = (1, chain.size_px, chain.size_px)
+    words = rules.model_dump_json(exclude_none=True) if rules else ""
+    pack = PicturePack(folder, PackFormat(recipe, shape, "uint16"))
+    return PictureCache(pack, words, say or (lambda _: None), workers)
 
 
 def recipe_of(prepare: Any) -> dict[str, Any]:  # noqa: ANN401 (any dataclass that prepares)

@@ -230,6 +230,7 @@ class _Filling:
             slices=prepared.slices,
             slice_count=prepared.slice_count,
             to_source=prepared.to_source,
+            note=prepared.note,
         )
 
 

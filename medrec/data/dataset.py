@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from medrec.data.cache import PictureCache
     from medrec.data.pack import PackEntry
+    from medrec.data.planting import Planting
     from medrec.domain.finding import Label
     from medrec.domain.reference import Reference
     from medrec.domain.volume import Volume
@@ -57,6 +58,8 @@ class SliceDataset(Dataset[tuple[torch.Tensor, ...]]):
     blank: int = 0
     to_source: NDArray[np.float64] | None = None
     """(N, 3, 3), of each row as in `ModelInput`; None from a cache that doesn't hold it."""
+    planting: Planting | None = None
+    """What plants lesions into rows that are drawn for training; None: nothing does."""
 
     def __len__(self) -> int:
         return len(self.references)
@@ -75,6 +78,7 @@ class SliceDataset(Dataset[tuple[torch.Tensor, ...]]):
             references=tuple(self.references[row] for row in rows),
             blank=0,
             to_source=None if self.to_source is None else self.to_source[list(rows)],
+            planting=self.planting and self.planting.subset(rows),
         )
 
     def known_rows(self) -> list[int]:

@@ -73,6 +73,11 @@ class DetectionSlices(_Boxed, SliceDataset):
         """The same for some rows, in their order."""
         return replace(super().subset(rows), objects=self._of_rows(rows))
 
+    def sides(self, rows: Sequence[int]) -> FloatArray:
+        """Sides (n, 2) of the objects of some rows in pixels, and of what is planted into them."""
+        planted = [self.planting.sides(rows)] if self.planting else []
+        return np.concatenate([super().sides(rows), *planted])
+
     def inputs(self) -> list[torch.Tensor]:
         """The pictures (1, H, W), as a network looks at them one by one."""
         return [self.images[row] for row in range(len(self))]

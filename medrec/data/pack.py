@@ -16,16 +16,17 @@ from math import prod
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
-import torch
 from filelock import FileLock, Timeout
 
-from medrec.data.pictures import WHITE, Pictures, PixelFile
+from medrec.data.pictures import WHITES, Pictures, PixelFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-Dtype = Literal["float16", "uint8"]
+    import torch
+
+Dtype = Literal["float16", "uint8", "uint16"]
 
 _LAYOUT = 1
 _RECIPE, _PIXELS, _INDEX, _LOCK = "recipe.json", "pictures.bin", "index.jsonl", "lock"
@@ -41,7 +42,7 @@ class PackFormat:
     Args:
         recipe: All that the pixels depend on beside the file; JSON values.
         shape: Of one item: (1, S, S) for slices, (1, D, H, W) for volumes.
-        dtype: `float16`, or `uint8` for values in [0, 1] in steps of 1/255.
+        dtype: `float16`, or for values in [0, 1] `uint8` in steps of 1/255, `uint16` of 1/65535.
     """
 
     recipe: Mapping[str, Any]
@@ -75,9 +76,10 @@ class PackFormat:
         if tuple(images.shape[1:]) != self.shape:
             message = f"items of shape {tuple(images.shape[1:])} in a pack of {self.shape}"
             raise ValueError(message)
-        if self.dtype == "uint8":
-            return (images * WHITE).round().clamp(0, WHITE).to(torch.uint8).numpy().tobytes()
-        return images.half().numpy().tobytes()
+        if self.dtype == "float16":
+            return images.half().numpy().tobytes()
+        white = WHITES[self.dtype]
+        return (images * white).round().clamp(0, white).numpy().astype(self.dtype).tobytes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,8 @@ class PackEntry:
     slices: tuple[int, ...]
     slice_count: int
     to_source: tuple[float, ...] | None = None
+    note: str | None = None
+    """What else was found out about the file; see who asked for it."""
 
     @property
     def end(self) -> int:
@@ -180,6 +184,7 @@ class PackWriter:
         slices: Sequence[int],
         slice_count: int,
         to_source: Sequence[float] | None = None,
+        note: str | None = None,
     ) -> PackEntry:
         """Add the items (n, *shape) float32 of one file.
 
@@ -188,7 +193,7 @@ class PackWriter:
             ValueError: Items of another shape.
         """
         place = tuple(to_source) if to_source is not None else None
-        entry = PackEntry(key, self._end, tuple(slices), slice_count, place)
+        entry = PackEntry(key, self._end, tuple(slices), slice_count, place, note)
         self._pixels.seek(entry.first * self._format.item_bytes)
         self._pixels.write(self._format.to_bytes(images))
         self._end = entry.end
@@ -229,6 +234,7 @@ def _to_entry(line: bytes) -> PackEntry | None:
             tuple(int(number) for number in facts["slices"]),
             int(facts["slice_count"]),
             tuple(map(float, facts["to_source"])) if "to_source" in facts else None,
+            str(facts["note"]) if "note" in facts else None,
         )
     except (ValueError, KeyError, TypeError):
         return None

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Items = NDArray[np.float16] | NDArray[np.uint8]
+    Items = NDArray[np.float16] | NDArray[np.uint8] | NDArray[np.uint16]
 
-WHITE = 255
-"""The stored value of 1 where pixels are uint8."""
+WHITES = {"uint8": 255, "uint16": 65535}
+"""The stored value of 1 where pixels are whole numbers, by their type."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Pictures:
     """Some rows of a source of pixels, in any order: a subset holds row numbers, no pixels.
 
     Indexed by a row, a slice or a list of rows, it copies those pictures into a tensor: float16 as
-    they are stored, or float32 in [0, 1] where they are stored as uint8.
+    they are stored, or float32 in [0, 1] where they are stored as whole numbers.
     """
 
     source: PixelFile | PixelArray
@@ -74,8 +74,9 @@ class Pictures:
 
     def __getitem__(self, index: int | slice | Sequence[int] | torch.Tensor) -> torch.Tensor:
         chosen = self.rows[np.asarray(index) if isinstance(index, torch.Tensor) else index]
-        values = torch.from_numpy(np.array(self.source.items[chosen]))
-        return values.float() / WHITE if values.dtype == torch.uint8 else values
+        values = np.array(self.source.items[chosen])
+        white = WHITES.get(values.dtype.name)
+        return torch.from_numpy(values if white is None else values.astype(np.float32) / white)
 
     def subset(self, rows: Sequence[int]) -> Pictures:
         """The same source, fewer rows."""

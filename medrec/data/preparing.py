@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Part = tuple[NDArray[np.float32], tuple[int, ...], int, tuple[float, ...] | None]
+    Part = tuple[NDArray[np.float32], tuple[int, ...], int, tuple[float, ...] | None, str | None]
     """The fields of `Prepared`, the pictures as an array."""
 
 
@@ -26,13 +26,14 @@ class Prepared:
 
     Of `slice_count` slices those that aren't in `slices` are blank. `to_source` is the map of
     indices of a picture to those of the source, row after row: (3, 3) of slices; of
-    volumes (4, 4), and then the axis that the source was cut along.
+    volumes (4, 4), and then the axis that the source was cut along. `note` is kept as it is.
     """
 
     images: torch.Tensor
     slices: tuple[int, ...]
     slice_count: int
     to_source: tuple[float, ...] | None = None
+    note: str | None = None
 
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ class _Files(Dataset["Part | str"]):
         if isinstance(found, str):
             return found
         # Arrays go through a pipe; tensors would fill the shared memory, which may be small.
-        return found.images.numpy(), found.slices, found.slice_count, found.to_source
+        images = found.images.numpy()
+        return images, found.slices, found.slice_count, found.to_source, found.note
 
 
 def _try(load: Load, path: str) -> Prepared | str:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from medrec.data.cache import PictureCache
     from medrec.data.pack import PackEntry
     from medrec.data.pictures import Pictures
+    from medrec.data.planting import Planting
     from medrec.domain.finding import Label
     from medrec.domain.reference import Reference
     from medrec.domain.volume import Volume
@@ -96,6 +97,8 @@ class VolumeDataset(Dataset[tuple[torch.Tensor, ...]]):
     slices: int | None = None
     blank: int = 0
     places: tuple[tuple[float, ...] | None, ...] = ()
+    planting: Planting | None = None
+    """As in SliceDataset; nothing is planted into volumes yet."""
 
     def __len__(self) -> int:
         return len(self.references)

@@ -22,7 +22,7 @@ from medrec.evaluation.result import (
     LabelResult,
     ModelId,
 )
-from medrec.evaluation.strata import stratify
+from medrec.evaluation.strata import lesion_values, stratify
 from medrec.evaluation.truth import contradictions, exam_truth
 
 if TYPE_CHECKING:
@@ -48,10 +48,10 @@ def evaluate_predictions(
     the boxes of rows where they are known; None where the manifest has none.
 
     Raises:
-        InputError: `stratify_by` names a column that no row has.
+        InputError: `stratify_by` names a column that neither a row nor a box has.
         ManifestError: Rows on one case that name different patients.
     """
-    _check_columns(references, settings)
+    _check_columns(references, boxes or {}, settings)
     joined = join(predictions, references)
     known, notes = _labels(predictions, references)
     notes = [*joined.notes, *notes, *_split_notes(joined.cases)]
@@ -87,12 +87,14 @@ def _groups(
     return tuple(measure_group(cases, group, settings=settings) for group in whole)
 
 
-def _check_columns(references: Sequence[Reference], settings: EvaluationSettings) -> None:
+def _check_columns(
+    references: Sequence[Reference], boxes: BoxTruth, settings: EvaluationSettings
+) -> None:
     present = {column for reference in references for column in reference.attributes}
     problems = [
         f"{column!r} is no attribute of the manifest, which has: {', '.join(sorted(present))}"
         for column in settings.stratify_by
-        if column not in present
+        if column not in present and not lesion_values(boxes, column)
     ]
     if problems:
         where = "stratify_by"

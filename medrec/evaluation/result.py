@@ -133,7 +133,11 @@ class GroupResult:
 
 @dataclass(frozen=True, eq=False)
 class Stratum:
-    """The exams whose rows have one value in one column of the manifest, and their boxes."""
+    """The exams whose rows have one value in one column of the manifest, and their boxes.
+
+    Where boxes have that column as an attribute, `boxes` are of lesions with the value, on all
+    images, and `labels` is empty where no row has it.
+    """
 
     column: str
     value: str
@@ -330,7 +334,7 @@ def _strata(strata: tuple[Stratum, ...]) -> dict[str, object]:
     for stratum in strata:
         labels = {str(label): _level(level) for label, level in stratum.labels.items()}
         for label, found in stratum.boxes.items():
-            labels[str(label)] |= detection_to_json(found)
+            labels[str(label)] = labels.get(str(label), {}) | detection_to_json(found)
         columns.setdefault(stratum.column, {})[stratum.value] = labels
     return dict(columns)
 

@@ -21,7 +21,7 @@ class NamedThreshold:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSettings:
-    """Flat settings of an evaluation; `stratify_by` names columns of the manifest.
+    """Flat settings of an evaluation; `stratify_by` names columns of the manifest or of boxes.
 
     Slices are at the same level if their relative positions differ by at most `level_tolerance`.
     `calibrated_draws` are those of the ECE that perfect calibration would show. `exclusive` are

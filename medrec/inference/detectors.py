@@ -12,9 +12,9 @@ from medrec.calibration.boxes import joint_logits, log_odds_of
 from medrec.domain.box import Box
 from medrec.domain.codes import ReasonCode
 from medrec.errors import FailedScanError
+from medrec.evaluation.joining import box_around, join_slices
 from medrec.inference.predictor import FoundBox, VolumeLogits
 from medrec.models.ensemble import members_of
-from medrec.models.fusion import box_around, join_slices
 from medrec.preprocess.places import to_source_slice, to_source_volume
 
 if TYPE_CHECKING:

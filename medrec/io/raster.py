@@ -72,6 +72,17 @@ def load_raster(path: Path, *, source: str) -> Volume:
     return Volume(voxels=voxels, geometry=None, slice_axis=2, slice_sources=(source,), notes=_NOTES)
 
 
+def write_grey_levels(path: Path, levels: NDArray[np.uint8] | NDArray[np.uint16]) -> None:
+    """Write grey levels (rows, columns) of 8 or 16 bit as a new PNG.
+
+    Raises:
+        FileExistsError: Something lies there.
+        OSError: The folder can't be written.
+    """
+    with path.open("xb") as file:
+        Image.fromarray(np.ascontiguousarray(levels)).save(file, format="PNG")
+
+
 def load_raster_mask(path: Path) -> NDArray[np.bool_]:
     """Read a PNG mask as (columns, rows, 1), True where a pixel is not black.
 

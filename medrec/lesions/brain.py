@@ -64,6 +64,7 @@ def find_brain(
     Raises:
         PlantingError: No volume, too small, blank, no head, or a mask of another shape.
     """
+    mask = None if mask is None else np.asarray(mask, dtype=bool)
     _check(voxels, mask)
     turned = np.moveaxis(voxels, slice_axis, 2).astype(np.float32)
     across = [side for axis, side in enumerate(spacing_mm) if axis != slice_axis]

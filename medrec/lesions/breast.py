@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from medrec.errors import PlantingError
-from medrec.lesions.chest import check_film
+from medrec.lesions.chest import check_film, turned_upright
 from medrec.lesions.sharpness import edge_sigma
 from medrec.lesions.shrinking import shrink
 from medrec.lesions.terrain import Terrain, Tone
@@ -47,7 +47,7 @@ def find_breast(pixels: NDArray[Any], *, is_inverted: bool | None = None) -> Ter
     check_film(pixels)
     small = shrink(pixels, SIDE)
     inverted = _has_bright_air(small) if is_inverted is None else is_inverted
-    upright = small.max() + small.min() - small if inverted else small
+    upright = turned_upright(small, pixels, is_inverted=inverted)
     breast = _breast(upright)
     cell = max(pixels.shape) / max(upright.shape)
     width = float(np.sqrt(breast.sum())) * cell

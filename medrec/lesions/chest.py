@@ -48,7 +48,7 @@ def find_chest(
     check_film(pixels)
     small = shrink(pixels, SIDE)
     frame = fit_chest(small, is_inverted=is_inverted)
-    upright = _upright(small, is_inverted=frame.is_inverted)
+    upright = turned_upright(small, pixels, is_inverted=frame.is_inverted)
     return replace(_describe(pixels, upright, _air(upright, frame), frame), is_log=is_log)
 
 
@@ -59,6 +59,7 @@ def chest_of_lungs(pixels: NDArray[Any], lungs: NDArray[np.bool_]) -> Terrain:
         PlantingError: As `find_chest`, or a mask of another shape or without lungs.
     """
     check_film(pixels)
+    lungs = np.asarray(lungs, dtype=bool)  # a mask file holds numbers, 255 for lung perhaps
     if lungs.shape != pixels.shape or not lungs.any():
         message = (
             f"the mask of the lungs has shape {lungs.shape} and {int(lungs.sum())} px of lung; "
@@ -67,7 +68,8 @@ def chest_of_lungs(pixels: NDArray[Any], lungs: NDArray[np.bool_]) -> Terrain:
         raise PlantingError(message)
     small, air = shrink(pixels, SIDE), shrink(lungs, SIDE) > 0.5  # noqa: PLR2004 (most of a pixel)
     frame = _frame_around(small, air)
-    return _describe(pixels, _upright(small, is_inverted=frame.is_inverted), air, frame)
+    upright = turned_upright(small, pixels, is_inverted=frame.is_inverted)
+    return _describe(pixels, upright, air, frame)
 
 
 def check_film(pixels: NDArray[Any]) -> None:
@@ -87,8 +89,14 @@ def check_film(pixels: NDArray[Any]) -> None:
         raise PlantingError(message)
 
 
-def _upright(small: Float32Array, *, is_inverted: bool) -> Float32Array:
-    upright: Float32Array = small.max() + small.min() - small if is_inverted else small
+def turned_upright(small: Float32Array, pixels: NDArray[Any], *, is_inverted: bool) -> Float32Array:
+    """A small copy of a film in which dense tissue is bright, in the greys of `greys.upright`.
+
+    Turned between the film's own ends: the copy's are less far apart, where means took a marker in.
+    """
+    if not is_inverted:
+        return small
+    upright: Float32Array = float(pixels.min()) + float(pixels.max()) - small
     return upright
 
 
@@ -115,11 +123,11 @@ def _air(upright: Float32Array, frame: ChestFrame) -> NDArray[np.bool_]:
     it never is (air beside the patient).
     """
     outline = lungs_at(*frame.coordinates(upright.shape))
-    if not outline.any():
-        message = "the lungs that fit lie outside the film"
+    spine = spine_at(*frame.coordinates(upright.shape))
+    if not (outline.any() and spine.any()):
+        message = "the lungs that fit, or the spine between them, lie outside the film"
         raise PlantingError(message)
     smooth = ndimage.gaussian_filter(upright, 1.0)
-    spine = spine_at(*frame.coordinates(upright.shape))
     dark, bright = np.quantile(smooth[outline], 0.3), np.median(smooth[spine])
     evidence = np.clip(((dark + bright) / 2 - smooth) / max(0.5 * (bright - dark), 1e-6), -1, 1)
     reach = _REACH * frame.half_width * max(upright.shape)

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 _TRIES = 12
 LEAST_RISE = 0.5
 """A lesion that raises its place by less, in grey values, is none that anybody could see."""
+_LEAST_SHARE = 0.02
+# Of a film of floats, which may run from 0 to 1: such a share of its step from loose to dense.
 _LEAST_ROOM = 0.3
 # So much of the diameter lies between a lesion's middle and the wall: it may touch the pleura.
 
@@ -90,7 +92,8 @@ def plant_film(
 ) -> PlantedFilm:
     """Plant `count` lesions that a recipe draws, apart from each other; fewer where none fits.
 
-    A lesion that rises by less than half a grey value (behind a white diaphragm) is drawn anew.
+    A lesion that rises by less than half a grey value (behind a white diaphragm), or that lies on
+    no pixel of a tiny film, is drawn anew.
 
     Raises:
         PlantingError: No terrain, or no room for a single lesion.
@@ -111,12 +114,19 @@ def _plant_drawn(
         lesion, zone = draw_lesion(recipe, rng), pick(recipe.zones, rng)
         try:
             place = choose_place(terrain, lesion, rng, zone=zone, taken=film.lesions)
+            planted = plant(film.pixels, lesion, place, terrain=terrain)
         except PlantingError:
             continue
-        planted = plant(film.pixels, lesion, place, terrain=terrain)
-        if planted.lesions[0].rise >= LEAST_RISE:
+        if planted.lesions[0].rise >= least_rise(film.pixels, terrain):
             return PlantedFilm(planted.pixels, (*film.lesions, *planted.lesions))
     return film
+
+
+def least_rise(pixels: NDArray[Any], terrain: Terrain) -> float:
+    """The rise of grey values below which nobody could see a lesion on a film of such a dtype."""
+    if np.issubdtype(pixels.dtype, np.integer):
+        return LEAST_RISE
+    return min(LEAST_RISE, _LEAST_SHARE * terrain.tone.step)
 
 
 def choose_place(

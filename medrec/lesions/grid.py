@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from medrec.errors import PlantingError
-from medrec.lesions.films import LEAST_RISE, PlantedFilm, choose_place, plant
+from medrec.lesions.films import PlantedFilm, choose_place, least_rise, plant
 from medrec.lesions.lesion import lesion_generator
 from medrec.lesions.recipe import FilmRecipe, draw_tumor, make_lesion, pick
 from medrec.lesions.zones import BrainZone
@@ -125,7 +125,7 @@ def plant_cell(
             except PlantingError:
                 break
             planted = plant(pixels, lesion, place, terrain=terrain, spacing_mm=spacing_mm)
-            if planted.lesions[0].rise >= LEAST_RISE:
+            if planted.lesions[0].rise >= least_rise(pixels, terrain):
                 return planted
         if planted is not None:
             return planted

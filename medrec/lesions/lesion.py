@@ -56,6 +56,6 @@ def lesion_generator(seed: int, *key: int) -> np.random.Generator:
     """
     # A SeedSequence pads with zeros, so that [7] and [7, 0] were one: the count tells them apart.
     words = [len(key)]
-    for number in (seed, *key):
+    for number in map(int, (seed, *key)):  # numpy's own may be too narrow for the mask
         words += [number & 0xFFFFFFFF, number >> 32]
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))

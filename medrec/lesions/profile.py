@@ -22,6 +22,9 @@ _OUTLINE = 0.2
 # A reader's box holds what can be told from its surroundings: from a fifth of the peak on.
 _GRID = 72
 # A body is reckoned on at most so many points a side: a large one holds no finer detail.
+_FEWEST, _PARTS = 4.0, 8.0
+# A lesion of fewer pixels across is reckoned on so many parts of pixels, and each pixel shows their
+# mean: between the middles of pixels it could lie unseen.
 _TAIL = 3.0
 
 
@@ -94,12 +97,19 @@ def _blurred(
     """The rise on a square of `side` px: the greatest is 1 before the film's own blur."""
     points = min(side, _GRID)
     step = side / points
-    centres = (np.arange(points) + 0.5) * step
+    parts = 1 if diameter_px >= _FEWEST else math.ceil(_PARTS / diameter_px)
+    centres = (np.arange(points * parts) + 0.5) * (step / parts)
     across, down = (centres - offset[0]) / diameter_px, (centres - offset[1]) / diameter_px
     rise = path_length(body, across[None, :], down[:, None])
     if body.softness > 0:
-        rise = _gauss(rise, body.softness * diameter_px / step)
-    rise = _gauss(rise / rise.max(), edge_px / step)
+        rise = _gauss(rise, body.softness * diameter_px * parts / step)
+    peak = float(rise.max())
+    if not peak > 0:  # so small that no ray through the middle of a part meets it
+        return np.zeros((side, side))
+    rise = rise / peak
+    if parts > 1:
+        rise = rise.reshape(points, parts, points, parts).mean(axis=(1, 3))
+    rise = _gauss(rise, edge_px / step)
     if points < side:
         rise = _enlarged(rise, side)
     rise[rise < 1e-4] = 0  # noqa: PLR2004 (nothing that rounding would keep)

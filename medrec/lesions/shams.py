@@ -163,7 +163,7 @@ def _tissue(
     fine = here - ndimage.gaussian_filter(here, scale, mode="nearest")
     other = there - ndimage.gaussian_filter(there, scale, mode="nearest")
     weight = np.clip(profile.rise, 0, 1)
-    inside = weight > 0.1  # noqa: PLR2004 (where it counts)
+    inside = weight > min(0.1, float(weight.max()) / 2)  # where it counts
     ratio = float(fine[inside].std()) / max(float(other[inside].std()), 1e-9)
     mixed = np.sqrt(1 - weight) * fine + np.sqrt(weight) * other * min(max(ratio, 0.5), 2.0)
     rise: FloatArray = np.where(weight > 0, mixed - fine, 0.0)

@@ -98,7 +98,8 @@ def plant_tumor(
     """Plant one tumor with its middle at a place (i, j, k) into sequences T1C, FLAIR or both.
 
     Raises:
-        PlantingError: Another sequence, sequences of other shapes, or a place outside the brain.
+        PlantingError: Another sequence, sequences of other shapes, a place outside the brain, or a
+            brain whose median isn't above 0, or that has values that are no finite number.
     """
     _check(voxels, place, brain)
     diameter = tumor.size * brain.width_mm
@@ -129,7 +130,11 @@ def plant_tumor(
         diameter_mm=diameter,
         changes={
             sequence: _measured(
-                voxels[sequence], after, whole if sequence is Sequence.FLAIR else core, window
+                voxels[sequence],
+                after,
+                whole if sequence is Sequence.FLAIR else core,
+                window,
+                brain,
             )
             for sequence, after in planted.items()
         },
@@ -230,10 +235,9 @@ def _changed(
     Tumor and necrosis take the place of the brain: its anatomy goes, its noise stays. Oedema lies
     in it: the anatomy stays.
     """
-    level = float(np.median(stored[brain.inside]))
+    level = _level(stored, sequence, brain)
     old = stored[window].astype(np.float64)
-    blur = [0.0 if axis == brain.slice_axis else _ANATOMY_PX for axis in range(3)]
-    anatomy = ndimage.gaussian_filter(old, blur, mode="nearest") - level
+    anatomy = _smooth(old, brain.inside[window], brain) - level
     taken = filled.enhancing + filled.necrosis
     rise = level * _relative_rise(sequence, tumor, filled) - taken * anatomy
     touched = taken + filled.oedema > 0
@@ -246,6 +250,28 @@ def _changed(
     planted = stored.copy()
     planted[window] = np.where(touched, new, old).astype(stored.dtype)
     return planted
+
+
+def _smooth(old: FloatArray, inside: NDArray[np.bool_], brain: Brain) -> FloatArray:
+    """The brain without its noise: what lies beside it, scalp or air, is not smeared into it."""
+    blur = [0.0 if axis == brain.slice_axis else _ANATOMY_PX for axis in range(3)]
+    summed = ndimage.gaussian_filter(np.where(inside, old, 0.0), blur, mode="nearest")
+    counted = ndimage.gaussian_filter(inside.astype(np.float64), blur, mode="nearest")
+    smooth: FloatArray = np.where(inside, summed / np.maximum(counted, 1e-3), old)
+    return smooth
+
+
+def _level(stored: NDArray[Any], sequence: Sequence, brain: Brain) -> float:
+    """The brain's median, by which all rises of a sequence are reckoned."""
+    own = stored[brain.inside]
+    level = float(np.median(own)) if np.isfinite(own).all() else math.nan
+    if not level > 0:
+        message = (
+            f"{sequence}: the brain's median is {level:g}, wanted grey values above 0, all finite; "
+            "plant before grey values are normalised"
+        )
+        raise PlantingError(message)
+    return level
 
 
 def _relative_rise(sequence: Sequence, tumor: BrainTumor, filled: Compartments) -> FloatArray:
@@ -265,9 +291,10 @@ def _measured(
     after: NDArray[Any],
     mask: NDArray[np.bool_],
     window: tuple[slice, slice, slice],
+    brain: Brain,
 ) -> Change:
     was, now = before[window].astype(np.float64), after[window].astype(np.float64)
     rise = float((now - was)[mask[window]].mean())
-    around = was[~mask[window] & (now == was)]
+    around = was[brain.inside[window] & ~mask[window] & (now == was)]
     noise = float(around.std()) if around.size else 0.0
     return Change(rise, rise / noise if noise > 0 else math.inf)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from medrec.calibration.entry import CalibrationEntry
     from medrec.calibration.operating_point import OperatingPoint
     from medrec.evaluation.estimate import Estimate
-    from medrec.package.contract import InputContract, PackageManifest
+    from medrec.package.contract import InputContract, PackageManifest, PlantedFacts
 
 NO_EXAM_LEVEL = (
     "No exam level: exams get a score and no probability, and every decision is `defer`. "
@@ -142,9 +142,31 @@ def _training(manifest: PackageManifest) -> str:
     return (
         f"## Training data\n\n{manifest.card.training_data}\n\n"
         f"{facts.patients} patients, {design}; {facts.test_patients} other patients were kept "
-        f"for the test and scored once. Data digest `{facts.data_digest}`, "
-        f"config `{facts.config_digest}`, trained on {facts.device}.\n"
+        f"for the test and {_say_scored(manifest)}. Data digest `{facts.data_digest}`, "
+        f"config `{facts.config_digest}`, trained on {facts.device}.\n" + _planted(facts.planted)
     )
+
+
+def _planted(facts: PlantedFacts | None) -> str:
+    """That a network learned from lesions that no patient had."""
+    if facts is None:
+        return ""
+    low, high = facts.lesions
+    return (
+        f"\n**Planted lesions.** While it learned, {facts.share:.0%} of {facts.scans} scans "
+        f"without {facts.label} were shown with {low} to {high} planted ones, new ones each epoch, "
+        f"by the recipe {facts.recipe} (digest `{facts.recipe_digest}`). A planted lesion is its "
+        "own tissue alone: what a tumor does to its surroundings it doesn't show.\n"
+    )
+
+
+def _say_scored(manifest: PackageManifest) -> str:
+    """How often the test patients were scored: figures of a test that was looked at are rosier."""
+    before = manifest.card.scored_before
+    if not before:
+        return "scored once"
+    times = "once" if len(before) == 1 else f"{len(before)} times"
+    return f"scored here, after they had been scored {times} before: {'; '.join(before)}"
 
 
 _ENSEMBLES = {

@@ -39,6 +39,21 @@ class InputContract(Schema):
     """An image with fewer distinct values is a mask or a drawing."""
 
 
+class PlantedFacts(Schema):
+    """Lesions that were planted into scans without one while the weights were fitted."""
+
+    recipe: str
+    """The name of what they were drawn from."""
+    recipe_digest: Annotated[str, Field(pattern=SHA256)]
+    share: Annotated[float, Field(gt=0, le=1)]
+    """Of the scans without a lesion that an epoch showed."""
+    lesions: tuple[int, int]
+    """How many each of them got, the least and the most."""
+    label: str
+    scans: Annotated[int, Field(ge=1)]
+    """Scans that lesions went into."""
+
+
 class TrainingFacts(Schema):
     """What the weights were fitted on."""
 
@@ -54,6 +69,8 @@ class TrainingFacts(Schema):
     """How the members differ: their seeds, or the fold that each left out. None: one network."""
     splits_digest: Annotated[str, Field(pattern=SHA256)] | None = None
     """Of which patient belonged where: two packages with the same one share their test."""
+    planted: PlantedFacts | None = None
+    """What was planted into the training's scans. None: nothing."""
 
 
 class Card(Schema):
@@ -63,6 +80,8 @@ class Card(Schema):
     intended_use: str
     limits: list[str]
     training_data: str
+    scored_before: list[str] | None = None
+    """Earlier scorings of the test patients, in words; None where there was none."""
 
 
 class PackageManifest(Schema):

@@ -65,7 +65,7 @@ class BatchAugmenter:
         moved = draws[:, 1] < self.affine
         if not moved.any():
             return images
-        theta = torch.from_numpy(self._affines(draws)).to(images)
+        theta = torch.from_numpy(self._affines(draws)).to(images.dtype).to(images.device)
         grid = functional.affine_grid(theta, list(images.shape), align_corners=True)
         turned = functional.grid_sample(images, grid, padding_mode="zeros", align_corners=True)
         return torch.where(_column(moved, images), turned, images)
@@ -140,5 +140,7 @@ def to_affines(
 
 def _column(values: NDArray[np.generic], like: torch.Tensor) -> torch.Tensor:
     """Values (B,) as (B, 1, 1, 1) beside a batch of images."""
-    column = torch.from_numpy(values).to(like.device).view(-1, 1, 1, 1)
-    return column if column.dtype == torch.bool else column.to(like.dtype)
+    column = torch.from_numpy(values).view(-1, 1, 1, 1)
+    # Narrowed before it moves: Apple's devices hold no float64.
+    narrow = column if column.dtype == torch.bool else column.to(like.dtype)
+    return narrow.to(like.device)

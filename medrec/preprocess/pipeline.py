@@ -87,51 +87,72 @@ class Preprocessor:
         Raises:
             RefusedScanError: It holds values that are no numbers, or nothing but air.
         """
-        if not np.isfinite(volume.voxels).all():
-            raise RefusedScanError(ReasonCode.NON_FINITE, "the image holds NaN or infinite values")
-        stack = to_stack(volume)
+        stack = finite_stack(volume)
         voxels = stack.voxels
         if volume.geometry:
-            return self._frame(stack, *self._scale(voxels))
-        scaled, mask = np.zeros_like(voxels), np.zeros(voxels.shape, dtype=bool)
-        inverted = [n for n, film in enumerate(voxels) if self._has_wrong_polarity(film)]
+            mask = foreground_of(voxels, fraction=self.foreground_fraction)
+            return self.frame(stack, self._scale(voxels, mask), mask)
+        scaled, shown = np.zeros_like(voxels), np.zeros(voxels.shape, dtype=bool)
+        inverted = [n for n, film in enumerate(voxels) if self.has_wrong_polarity(film)]
         for n, film in enumerate(voxels):
-            scaled[n], mask[n] = self._scale_film(invert(film) if n in inverted else film)
+            scaled[n], shown[n] = self._scale_film(invert(film) if n in inverted else film)
         notes = (_POLARITY_NORMALISED,) if inverted else ()
-        return replace(self._frame(stack, scaled, mask, are_films=True), notes=notes)
+        return replace(self.frame(stack, scaled, shown, are_films=True), notes=notes)
 
-    def _has_wrong_polarity(self, film: Float32Array) -> bool:
+    def has_wrong_polarity(self, film: Float32Array) -> bool:
+        """Whether a film (W, H) is inverted before anything else."""
         return self.polarity == "dark_air" and has_bright_air(film)
 
-    def _scale_film(self, film: Float32Array) -> tuple[Float32Array, NDArray[np.bool_]]:
+    def masks_of(
+        self, film: Float32Array
+    ) -> tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None]:
+        """What of a film (W, H) percentiles are of, and what of it is shown; None: nothing."""
         mask = foreground_of(film, fraction=self.foreground_fraction)
         if mask is None or self.background is None:
-            return self._scale(film)
+            return mask, mask
         body = largest_body(mask)
-        scaled, _ = self._scale(film, body & mask)
-        return np.where(body, scaled, np.float32(0)), body
+        return body & mask, body
 
-    def _scale(
-        self, voxels: Float32Array, body: NDArray[np.bool_] | None = None
-    ) -> tuple[Float32Array, NDArray[np.bool_]]:
-        """Map percentiles of the foreground (`body` where it is known) to 0 and 1."""
-        mask = foreground_of(voxels, fraction=self.foreground_fraction) if body is None else body
-        if mask is None:
-            return np.zeros_like(voxels), np.zeros(voxels.shape, dtype=bool)
+    def limits(
+        self, voxels: Float32Array, mask: NDArray[np.bool_]
+    ) -> tuple[np.floating, np.floating]:
+        """The grey values that become 0 and 1."""
         low, high = np.percentile(voxels[mask], (self.lower, self.upper))
-        if not high > low:  # a picture of two values: what is not air is white
-            return mask.astype(np.float32), mask
-        scaled = ((voxels - np.float32(low)) / np.float32(high - low)).astype(np.float32)
-        return (np.clip(scaled, 0, 1, out=scaled) if self.clip else scaled), mask
+        return low, high
 
-    def _frame(
+    def _scale_film(self, film: Float32Array) -> tuple[Float32Array, NDArray[np.bool_]]:
+        measured, shown = self.masks_of(film)
+        scaled = self._scale(film, measured)
+        if shown is None:
+            return scaled, np.zeros(film.shape, dtype=bool)
+        return (
+            scaled if self.background is None else np.where(shown, scaled, np.float32(0))
+        ), shown
+
+    def _scale(self, voxels: Float32Array, mask: NDArray[np.bool_] | None) -> Float32Array:
+        """Map percentiles of what lies in a mask to 0 and 1."""
+        if mask is None:
+            return np.zeros_like(voxels)
+        low, high = self.limits(voxels, mask)
+        if not high > low:  # a picture of two values: what is not air is white
+            return mask.astype(np.float32)
+        scaled = ((voxels - np.float32(low)) / np.float32(high - low)).astype(np.float32)
+        return np.clip(scaled, 0, 1, out=scaled) if self.clip else scaled
+
+    def frame(
         self,
         stack: SliceStack,
         scaled: Float32Array,
-        mask: NDArray[np.bool_],
+        mask: NDArray[np.bool_] | None,
         *,
         are_films: bool = False,
     ) -> ModelInput:
+        """Crop to what a mask shows, leave out blank slices, resize and pad with 0.
+
+        Raises:
+            RefusedScanError: Every slice is blank.
+        """
+        mask = np.zeros(scaled.shape, dtype=bool) if mask is None else mask
         (left, right), (top, bottom) = self._box(mask)
         # A crop to the only specks of a black film would be full of them.
         seen = mask if are_films else mask[:, left:right, top:bottom]
@@ -165,3 +186,14 @@ class Preprocessor:
         resized: Any = pad(resize(pictures))
         framed: MetaTensor = resized
         return framed
+
+
+def finite_stack(volume: Volume) -> SliceStack:
+    """The slices of a volume that holds numbers.
+
+    Raises:
+        RefusedScanError: It holds values that are none.
+    """
+    if not np.isfinite(volume.voxels).all():
+        raise RefusedScanError(ReasonCode.NON_FINITE, "the image holds NaN or infinite values")
+    return to_stack(volume)

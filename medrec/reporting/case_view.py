@@ -79,16 +79,26 @@ class CaseView:
 
 
 def hide_paths(prediction: CasePrediction) -> CasePrediction:
-    """Name the case by its id where its files' paths stood: paths are the user's own."""
+    """Name the case by its id where its files' paths stood: paths are the user's own.
+
+    Of several series each keeps a name of its own, with its number behind the id.
+    """
     here = prediction.case_id
+    numbered = {one.source: f"{here}/{n}" for n, one in enumerate(prediction.judged_series, 1)}
+
+    def named(series: str | None) -> str | None:
+        return None if series is None else numbered.get(series, here)
+
     return replace(
         prediction,
         source=here,
         images=tuple(replace(image, source=here) for image in prediction.images),
         regions=tuple(
-            replace(region, source=here, series=None if region.series is None else here)
+            replace(region, source=here, series=named(region.series))
             for region in prediction.regions
         ),
-        series=None if prediction.series is None else here,
-        judged_series=tuple(replace(one, source=here) for one in prediction.judged_series),
+        series=named(prediction.series),
+        judged_series=tuple(
+            replace(one, source=numbered[one.source]) for one in prediction.judged_series
+        ),
     )

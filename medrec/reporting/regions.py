@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import logit
 
-from medrec.domain.box import to_mm
-from medrec.domain.finding import CaseStatus, Decision, Finding, Region
+from medrec.domain.box import Box, BoxMm, to_mm
+from medrec.domain.finding import CaseStatus, Decision, Finding, RawRegion, Region
 from medrec.domain.reference import TYPE
+from medrec.evaluation.joining import box_around, join_slices
+from medrec.evaluation.overlap import to_array
 
 if TYPE_CHECKING:
-    from medrec.domain.box import Box
-    from medrec.domain.finding import CasePrediction, Label, RawRegion
+    from collections.abc import Sequence
+
+    from medrec.domain.finding import CasePrediction, Label
     from medrec.domain.volume import Volume
 
 MOST_ROWS = 20
 _LIKELY = 0.5
 _SAME_MM = 0.01
+_TINY = 1e-9
 MOST_SCORES = 3
 """Regions with scores alone have no threshold: so many are shown."""
 
@@ -63,6 +68,83 @@ def shown_regions(prediction: CasePrediction) -> tuple[Region | RawRegion, ...]:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class ShownRegion:
+    """A region as a page shows it: boxes of neighbouring slices that are of one lesion are one.
+
+    `whole` has the box around all `parts`, as likely as the likeliest of them, which comes first.
+    """
+
+    whole: Region | RawRegion
+    parts: tuple[Region | RawRegion, ...]
+
+
+def shown_lesions(prediction: CasePrediction) -> tuple[ShownRegion, ...]:
+    """The shown regions, those of neighbouring slices joined as `join_slices` joins them.
+
+    Where several series were judged, regions of which nobody knows whose they are stay alone.
+    """
+    shown = shown_regions(prediction)
+    flat = [region for region in shown if _may_go_on(region, prediction)]
+    kinds = {key: n for n, key in enumerate(dict.fromkeys(map(_kind, flat)))}
+    joined = join_slices(
+        to_array([region.box_px for region in flat]),
+        np.array([region.slice for region in flat], dtype=np.int64),
+        np.array([_log_odds(region) for region in flat]),
+        np.array([kinds[_kind(region)] for region in flat], dtype=np.int64),
+    )
+    lesions = [_joined([flat[row] for row in rows]) for rows in joined]
+    others = [
+        ShownRegion(region, (region,)) for region in shown if not _may_go_on(region, prediction)
+    ]
+    return tuple(sorted([*lesions, *others], key=lambda one: -_log_odds(one.whole)))
+
+
+def _may_go_on(region: Region | RawRegion, prediction: CasePrediction) -> bool:
+    """Whether a region lies on one slice, of a series that is known."""
+    judged = [one.source for one in prediction.judged_series]
+    is_told = prediction.series is None or judged.count(region.series or "") == 1
+    return region.box_px.is_flat and region.slice is not None and is_told
+
+
+def _kind(region: Region | RawRegion) -> tuple[Label, str | None]:
+    """What boxes of one lesion share; types may differ from slice to slice."""
+    return region.label, region.series
+
+
+def _joined(parts: Sequence[Region | RawRegion]) -> ShownRegion:
+    """One region around boxes of slices, likeliest first."""
+    first = parts[0]
+    if len(parts) == 1:
+        return ShownRegion(first, (first,))
+    (x0, y0, x1, y1), (z0, z1) = box_around(
+        to_array([part.box_px for part in parts]),
+        np.array([part.slice for part in parts], dtype=np.int64),
+        np.array([_log_odds(part) for part in parts]),
+    )
+    inside = [part for part in parts if part.slice is not None and z0 <= part.slice < z1]
+    whole = replace(
+        first, box_px=Box(x0, y0, x1, y1, float(z0), float(z1)), box_mm=_around_mm(inside)
+    )
+    return ShownRegion(whole, tuple(parts))
+
+
+def _around_mm(parts: Sequence[Region | RawRegion]) -> BoxMm | None:
+    places = [part.box_mm for part in parts if part.box_mm is not None]
+    if len(places) < len(parts):
+        return None
+    low = np.min([place.low for place in places], axis=0).tolist()
+    high = np.max([place.high for place in places], axis=0).tolist()
+    return BoxMm((low[0], low[1], low[2]), (high[0], high[1], high[2]))
+
+
+def _log_odds(region: Region | RawRegion) -> float:
+    """What regions are ranked by: of a probability its own log-odds, else the score."""
+    if isinstance(region, RawRegion):
+        return region.score
+    return float(logit(np.clip(region.probability, _TINY, 1 - _TINY)))
+
+
 def lies_in(region: Region | RawRegion, volume: Volume) -> bool:
     """Whether a region was found in this one of a case's volumes.
 
@@ -96,12 +178,12 @@ def read_regions(prediction: CasePrediction) -> RegionsView | None:
     """What the page shows; None for a case that wasn't scored."""
     if prediction.status is not CaseStatus.SCORED:
         return None
-    shown = shown_regions(prediction)
+    shown = shown_lesions(prediction)
     primary = prediction.findings[0].label
-    of_primary = [region for region in shown if region.label == primary]
+    of_primary = [one for one in shown if one.whole.label == primary]
     return RegionsView(
-        rows=tuple(_row(region) for region in shown[:MOST_ROWS]),
-        left_out=len(prediction.regions) - min(len(shown), MOST_ROWS),
+        rows=tuple(_row(one.whole) for one in shown[:MOST_ROWS]),
+        left_out=len(prediction.regions) - sum(len(one.parts) for one in shown[:MOST_ROWS]),
         has_probabilities=any(isinstance(region, Region) for region in prediction.regions),
         is_flagged_without=prediction.decision is Decision.FLAG and not of_primary,
     )

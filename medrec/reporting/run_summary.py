@@ -102,6 +102,8 @@ class RunSummary:
     facts: tuple[tuple[str, str], ...]
     versions: tuple[tuple[str, str], ...]
     config: str
+    scored_before: tuple[str, ...] = ()
+    """Earlier scorings of the test patients, in words."""
 
 
 def render_run_summary(run: RunSummary) -> str:

@@ -44,14 +44,15 @@ def _has_boxes(strata: Sequence[Stratum]) -> bool:
 
 
 def _rows(stratum: Stratum, point: str | None, *, has_boxes: bool) -> Iterator[StratumRow]:
-    for label, level in stratum.labels.items():
-        estimates: list[Estimate | None] = [level.figures.headline_auroc]
+    for label in dict.fromkeys([*stratum.labels, *stratum.boxes]):
+        level, drawn = stratum.labels.get(label), stratum.boxes.get(label)
+        estimates: list[Estimate | None] = [level.figures.headline_auroc if level else None]
         if point is not None:
-            at = level.operating_points.get(point)
+            at = level.operating_points.get(point) if level else None
             estimates += [at.sensitivity, at.specificity] if at else [None, None]
         if has_boxes:
-            drawn = stratum.boxes.get(label)
             estimates.append(drawn.froc.cpm if drawn and drawn.froc else None)
-        yield StratumRow(
-            stratum.column, stratum.value, label, level.n, level.positives, tuple(estimates)
-        )
+        # Of lesions without exams of their own: the images that they were looked for on.
+        n = level.n if level else drawn.images if drawn else 0
+        positives = level.positives if level else drawn.lesions if drawn else 0
+        yield StratumRow(stratum.column, stratum.value, label, n, positives, tuple(estimates))

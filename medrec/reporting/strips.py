@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from medrec.reporting.case_view import Strip
 from medrec.reporting.pictures import BOX_COLOUR, encode, percentile_window, to_grey
-from medrec.reporting.regions import lies_in, region_words, shown_regions
+from medrec.reporting.regions import lies_in, region_words, shown_lesions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,10 +44,10 @@ def draw_strips(
         volumes: Its scored series or films, each with how its slices are turned to be shown.
     """
     strips = []
-    for number, region in enumerate(shown_regions(prediction)[:MOST_STRIPS], start=1):
-        found = next((pair for pair in volumes if lies_in(region, pair[0])), None)
+    for number, shown in enumerate(shown_lesions(prediction)[:MOST_STRIPS], start=1):
+        found = next((pair for pair in volumes if lies_in(shown.parts[0], pair[0])), None)
         if found is not None:
-            strips.append(_draw(number, region, *found))
+            strips.append(_draw(number, shown.whole, *found))
     return tuple(strips)
 
 

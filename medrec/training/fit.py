@@ -125,11 +125,16 @@ def _to_module(network: nn.Module, data: FitData, settings: FitSettings) -> Clas
         network,
         settings,
         positive_weight=positive_weights(
-            data.train.targets, cap=settings.positive_weight_cap, exclusive=data.exclusive
+            _taught(data.train), cap=settings.positive_weight_cap, exclusive=data.exclusive
         ),
         augment_batch=data.augment_batch,
         exclusive=data.exclusive,
     )
+
+
+def _taught(rows: SliceDataset | VolumeDataset) -> torch.Tensor:
+    """Targets (N, K) of an epoch: with planted lesions, as many positives as are expected."""
+    return rows.planting.expected(rows.targets) if rows.planting else rows.targets
 
 
 def _check(data: FitData) -> None:

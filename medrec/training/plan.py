@@ -34,6 +34,7 @@ from medrec.training.plan_picture import (
     choose_polarity,
     choose_size,
 )
+from medrec.training.plan_planting import choose_planting
 from medrec.training.plan_transfer import choose_transfer
 from medrec.training.seen import has_exam_labels, kind_of_network
 
@@ -82,6 +83,7 @@ def plan_training(  # noqa: PLR0913
         "labels": Choice(list(asked.labels), labels),
         "primary_label": Choice(asked.primary, "decides between flag and clear"),
         "exclusive": choose_exclusive(fingerprint, labels=asked.labels),
+        **choose_planting(fingerprint, asked),
         "data.kind": Choice("manifest", "rows with paths and labels"),
         "data.manifest": Choice(manifest, "relative to this file"),
         **below("splits", splits),

@@ -32,6 +32,7 @@ from medrec.training.plan_picture import (
     choose_intensity,
     choose_polarity,
 )
+from medrec.training.plan_planting import choose_planting
 
 if TYPE_CHECKING:
     from medrec.data.fingerprint import Fingerprint
@@ -76,6 +77,7 @@ def plan_detection(  # noqa: PLR0913
             f"{facts.learned_patients} patients who train",
         ),
         "primary_label": Choice(asked.primary, "decides between flag and clear"),
+        **choose_planting(fingerprint, asked, classes=_classes(model)),
         "data.kind": Choice("manifest", "rows with paths, labels and boxes"),
         "data.manifest": Choice(manifest, "relative to this file"),
         **below("splits", splits),
@@ -88,6 +90,12 @@ def plan_detection(  # noqa: PLR0913
         **below("test", choose_test(fingerprint)),
         **below("card", choose_card(fingerprint, asked, what="Boxes and probability")),
     }
+
+
+def _classes(model: Plan) -> dict[str, str]:
+    """The classes of boxes that were chosen, and the label of each; empty where labels are."""
+    chosen = model["classes"].value
+    return {str(key): str(of) for key, of in chosen.items()} if isinstance(chosen, dict) else {}
 
 
 def _preprocess(

@@ -92,7 +92,7 @@ class DrawnSlices(Dataset[Batch]):
     is_seeded: bool = False
 
     def __getitem__(self, draw: Draw) -> Batch:
-        image, target, *objects = self.slices[draw.row]
+        image, target, *objects = self._sample(draw)
         if self.augment is not None:
             own = self._seed(draw)
             if objects:
@@ -102,6 +102,14 @@ class DrawnSlices(Dataset[Batch]):
         if self.is_seeded:
             return image, target, torch.tensor(self._seed(draw, _OF_BATCHES))
         return image, target, *objects
+
+    def _sample(self, draw: Draw) -> Batch:
+        """A row, with what is planted into it in this epoch."""
+        sample = self.slices[draw.row]
+        planting = self.slices.planting
+        if planting is None:
+            return sample
+        return planting(sample, seed=self.seed, row=draw.row, epoch=draw.epoch)
 
     def _seed(self, draw: Draw, *use: int) -> int:
         entropy = [self.seed, draw.epoch, draw.row, *use]

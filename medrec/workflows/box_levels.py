@@ -181,19 +181,34 @@ def _fit(
     score: list[float] = []
     unit: list[str] = []
     size: list[float] = []
-    for row, own in zip(scored.references, scored.found, strict=True):
-        if own.is_known:
-            image = own.of_label(column, row.resampling_unit)
-            hit, counts = is_on_lesion(image, rule)
-            truth += hit[counts].tolist()
-            score += image.score[counts].tolist()
-            unit += [image.unit] * int(counts.sum())
-            size += sizes_of(image.boxes)[counts].tolist()
+    weight: list[float] = []
+    known = [n for n, own in enumerate(scored.found) if own.is_known]
+    for n, heaviness in zip(known, _picture_weights(scored, column, known), strict=True):
+        row, own = scored.references[n], scored.found[n]
+        image = own.of_label(column, row.resampling_unit)
+        hit, counts = is_on_lesion(image, rule)
+        truth += hit[counts].tolist()
+        score += image.score[counts].tolist()
+        unit += [image.unit] * int(counts.sum())
+        size += sizes_of(image.boxes)[counts].tolist()
+        weight += [heaviness] * int(counts.sum())
     return fit_box_calibration(
-        Samples.from_logits(truth, score, unit),
+        Samples.from_logits(truth, score, unit, weight=weight),
         np.array(size),
         label=label,
         hit=rule,
         rounds=config.bootstrap_rounds,
         rng=rng,
     )
+
+
+def _picture_weights(scored: ScoredSlices, column: int, known: Sequence[int]) -> list[float]:
+    """What each picture's boxes weigh: by whether it holds a lesion of a label that counts."""
+    if scored.weighting is None:
+        return [1.0] * len(known)
+    found = [scored.found[n] for n in known]
+    holds = [bool(((own.truth_label == column) & ~own.is_ignored).any()) for own in found]
+    weights: list[float] = scored.weighting.weights(
+        holds, [scored.references[n] for n in known]
+    ).tolist()
+    return weights

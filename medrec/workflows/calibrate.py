@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from medrec.calibration.entry import Level
-from medrec.calibration.prevalence import shift_entry, shift_point
 from medrec.config.base import validate
 from medrec.config.calibration import CalibrationConfig, SubstackConfig
 from medrec.config.model import is_of_exams, pooling_of
@@ -37,12 +37,11 @@ from medrec.package.package import (
 from medrec.package.store import find_model
 from medrec.workflows.levels import FittedLevels, fit_levels
 from medrec.workflows.output import prepare_output
+from medrec.workflows.prevalence import exam_prevalence, shift_detector, shift_levels
 from medrec.workflows.scored import Groups, group_of, to_groups
 from medrec.workflows.scoring import OnCount, find_cases, lay_beside_truth, score_cases
 
 if TYPE_CHECKING:
-    from medrec.calibration.entry import CalibrationEntry
-    from medrec.calibration.operating_point import OperatingPoint
     from medrec.package.contract import PackageManifest
 
 _SEED = 1
@@ -92,7 +91,7 @@ def calibrate(  # noqa: PLR0913 (the options of the command)
         message = f"--prevalence {prevalence} must lie between 0 and 1"
         raise UsageError(message)
     package = open_package(find_model(model))
-    config = _with_floor(package, config, prevalence)
+    config = _with_floor(package, config)
     labels = [Label(label) for label in package.manifest.labels]
     groups = to_groups(package.manifest.exclusive)
     references = settle_exclusive(read_manifest(Path(on), labels=labels), groups, where=str(on))
@@ -109,28 +108,26 @@ def calibrate(  # noqa: PLR0913 (the options of the command)
         seed=_SEED,
         exclusive=groups,
     )
+    kept = _kept(package, fitted)
     if prevalence is not None:
-        is_film = package.manifest.input.dimensionality == "image"
-        primary = Label(package.manifest.primary_label)
-        fitted = _shift(fitted, prevalence, primary=primary, is_film=is_film)
+        fitted, kept = _shift(package.manifest, fitted, kept, prevalence)
     has_exams = any(row.slice is None for row in references)
-    return CalibrateResult(_write(package, fitted, out, has_exams=has_exams), fitted)
+    written = _write(package, fitted, kept, out=out, has_exams=has_exams)
+    return CalibrateResult(written, fitted)
 
 
-def _with_floor(
-    package: ModelPackage, config: CalibrationConfig, prevalence: float | None
-) -> CalibrationConfig:
+def _with_floor(package: ModelPackage, config: CalibrationConfig) -> CalibrationConfig:
     """Exams of a detector stay above its boxes, whose calibrators are those of its training.
 
     Raises:
-        UsageError: An option that would put an exam below its boxes.
+        UsageError: A method that would put an exam below its boxes.
     """
     if not package.box_calibrations:
         return config
-    if config.method != "auto" or prevalence is not None:
+    if config.method != "auto":
         message = (
             f"{package.manifest.name} finds boxes, and an exam is never less likely than they are: "
-            "leave out --method and --prevalence; `medrec screen --prevalence` moves both alike"
+            "leave out --method"
         )
         raise UsageError(message)
     return config.model_copy(update={"method": "platt_floor"})
@@ -219,65 +216,37 @@ def _measured_on(name: str, levels: Mapping[tuple[Label, Level], Samples]) -> di
     }
 
 
-def _shift(fitted: FittedLevels, wanted: float, *, primary: Label, is_film: bool) -> FittedLevels:
-    """Shift the primary label, whose prevalence it is; nothing is known of the other labels.
-
-    Classes that exclude it share what it leaves. They lose their operating points: no threshold on
-    their new probabilities flags the same exams.
-
-    The prevalence is one of exams. A film is an exam; how many slices of a volume are positive
-    doesn't follow from how many exams are, so slices stay as they are.
-
-    Raises:
-        CalibrationError: No level was fitted that could be shifted.
-    """
-    known = fitted.prevalence
-    moved = {level for level in known if is_film or level == "exam"}
-    if not moved:
-        message = (
-            "--prevalence is the share of positive exams, but the manifest gives no exams to fit "
-            "on: add rows without a slice, or leave --prevalence out"
-        )
-        raise CalibrationError(message)
-
-    mates = {
-        label for e in fitted.calibrations for label in e.classes or () if primary in e.inputs
-    } - {primary}
-
-    def moved_entry(entry: CalibrationEntry) -> CalibrationEntry:
-        if entry.level not in moved or primary not in entry.inputs:
-            return entry
-        return shift_entry(entry, known=known[entry.level], wanted=wanted, of=primary)
-
-    def moved_point(point: OperatingPoint) -> OperatingPoint:
-        if point.level not in moved or point.label != primary:
-            return point
-        return shift_point(point, known=known[point.level], wanted=wanted)
-
+def _kept(package: ModelPackage, fitted: FittedLevels) -> FittedLevels:
+    """What of the package wasn't fitted again: levels, and a detector's boxes."""
+    new = {(entry.label, entry.level) for entry in fitted.calibrations}
     return FittedLevels(
-        tuple(moved_entry(entry) for entry in fitted.calibrations),
-        tuple(
-            moved_point(point)
-            for point in fitted.operating_points
-            if not (point.label in mates and point.level in moved)
-        ),
-        {level: wanted if level in moved else share for level, share in known.items()},
+        tuple(e for e in package.calibrations if (e.label, e.level) not in new),
+        tuple(p for p in package.operating_points if (p.label, p.level) not in new),
+        {},
+        boxes=package.box_calibrations,
     )
+
+
+def _shift(
+    manifest: PackageManifest, fitted: FittedLevels, kept: FittedLevels, wanted: float
+) -> tuple[FittedLevels, FittedLevels]:
+    """Both at another prevalence; of a detector all moves, since its levels stand on its boxes."""
+    primary = Label(manifest.primary_label)
+    if not kept.boxes:
+        is_film = manifest.input.dimensionality == "image"
+        return shift_levels(fitted, wanted, primary=primary, is_film=is_film), kept
+    known = exam_prevalence(fitted)
+    moved = partial(shift_detector, known=known, wanted=wanted, primary=primary)
+    return moved(fitted), moved(kept)
 
 
 def _write(
-    package: ModelPackage, fitted: FittedLevels, out: Path, *, has_exams: bool
+    package: ModelPackage, fitted: FittedLevels, kept: FittedLevels, *, out: Path, has_exams: bool
 ) -> ModelPackage:
     """The same weights with new calibrators; what wasn't fitted again stays."""
+    calibrations = (*kept.calibrations, *fitted.calibrations)
+    points = (*kept.operating_points, *fitted.operating_points)
     new = {(entry.label, entry.level) for entry in fitted.calibrations}
-    calibrations = (
-        *(entry for entry in package.calibrations if (entry.label, entry.level) not in new),
-        *fitted.calibrations,
-    )
-    points = (
-        *(point for point in package.operating_points if (point.label, point.level) not in new),
-        *fitted.operating_points,
-    )
     manifest = _manifest(package.manifest, fitted, {level for _, level in new})
     if has_exams:
         manifest = manifest.model_copy(update={"exam_level_surrogate": False})
@@ -288,7 +257,7 @@ def _write(
         calibrations=calibrations,
         operating_points=points,
         license_text=(package.folder / LICENSE).read_text(encoding="utf-8"),
-        boxes=package.box_calibrations,
+        boxes=kept.boxes,
     )
     note = "Calibrated anew: not yet tested on other patients of this site; see `medrec evaluate`."
     figures = CardFigures((), "medrec evaluate OUT --against MANIFEST --out EVALUATION", (note,))

@@ -84,6 +84,7 @@ def to_manifest(
             intended_use=card.intended_use,
             limits=card.limits,
             training_data=card.training_data,
+            scored_before=card.scored_before,
         ),
     )
 

@@ -80,6 +80,7 @@ def write_run_summary(out: Path, config: TrainConfig, trained: Trained) -> None:
         splits=_count_splits(trained.slices, trained.plan, config),
         curves=picture,
         figures=figures,
+        scored_before=tuple(config.card.scored_before or ()),
         notes=trained.test.notes,
         calibrations=tuple(trained.package.calibrations),
         points=tuple(trained.package.operating_points),

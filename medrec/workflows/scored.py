@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medrec.calibration.substacks import Stack, cut_substacks
+from medrec.calibration.weighting import weights_to_prevalence
 from medrec.domain.finding import Label
 from medrec.evaluation.samples import Samples
 from medrec.models.exclusive import scale_to_one_array
@@ -27,6 +28,11 @@ Groups = tuple[tuple[Label, ...], ...]
 """Labels that exclude each other, group by group."""
 
 
+def _has_any(row: Reference, values: Mapping[str, Sequence[str]]) -> bool:
+    """Whether a row has one of the `values` of a column."""
+    return any(row.attributes.get(column) in own for column, own in values.items())
+
+
 def to_groups(exclusive: Sequence[Sequence[str]] | None) -> Groups:
     """The groups of a config or a package."""
     return tuple(tuple(map(Label, group)) for group in exclusive or ())
@@ -44,6 +50,24 @@ def group_of(label: Label, groups: Groups) -> tuple[Label, ...]:
     return next((group for group in groups if label in group), (label,))
 
 
+@dataclass(frozen=True, slots=True)
+class Weighting:
+    """To which share of positives rows are weighted, in each value of a column or all together."""
+
+    prevalence: float
+    within: str | None = None
+
+    def weights(self, truth: Sequence[bool], rows: Sequence[Reference]) -> FloatArray:
+        """Of each row (N,), by its truth (N,).
+
+        Raises:
+            CalibrationError: A value of the column without a row of either class.
+        """
+        strata = [row.attributes.get(self.within, "") if self.within else "all" for row in rows]
+        known = np.asarray(truth, dtype=bool)
+        return weights_to_prevalence(known, strata, prevalence=self.prevalence)
+
+
 @dataclass(frozen=True, eq=False)
 class ScoredSlices:
     """Logits (N, K) of N images or slices, one column a label; blank slices are left out.
@@ -58,14 +82,12 @@ class ScoredSlices:
     exclusive: Groups = ()
     found: tuple[PictureBoxes, ...] = ()
     """What a detector found in each row; empty of classifiers."""
+    weighting: Weighting | None = None
+    """What samples are weighted to; None: each row weighs 1."""
 
     def without(self, values: Mapping[str, Sequence[str]]) -> ScoredSlices:
         """The rows that have none of these `values` in the column that each belongs to."""
-        rows = [
-            n
-            for n, row in enumerate(self.references)
-            if not any(row.attributes.get(column) in own for column, own in values.items())
-        ]
+        rows = [n for n, row in enumerate(self.references) if not _has_any(row, values)]
         return replace(
             self,
             references=tuple(self.references[n] for n in rows),
@@ -73,26 +95,46 @@ class ScoredSlices:
             found=tuple(self.found[n] for n in rows) if self.found else (),
         )
 
-    def samples(self, label: Label) -> Samples:
-        """The rows whose truth is known, each weighing 1."""
+    def without_boxes(self, values: Mapping[str, Sequence[str]]) -> ScoredSlices:
+        """The same, but what is there is unknown of rows with one of these `values`."""
+        found = tuple(
+            replace(own, is_known=False) if _has_any(row, values) else own
+            for row, own in zip(self.references, self.found, strict=True)
+        )
+        return replace(self, found=found)
+
+    def known_rows(self, label: Label) -> list[int]:
+        """The rows whose truth is known."""
         group = group_of(label, self.exclusive)
-        known = [
+        return [
             n
             for n, row in enumerate(self.references)
             if all(row.labels.get(one) is not None for one in group)
         ]
+
+    def samples(self, label: Label) -> Samples:
+        """The rows whose truth is known, by `weighting`."""
+        known = self.known_rows(label)
+        truth = [bool(self.references[n].labels[label]) for n in known]
         return Samples.from_logits(
-            [bool(self.references[n].labels[label]) for n in known],
+            truth,
             self.logits[known, self.labels.index(label)],
             [self.references[n].resampling_unit for n in known],
+            weight=self._weights(truth, known),
         )
+
+    def _weights(self, truth: Sequence[bool], rows: Sequence[int]) -> FloatArray | None:
+        if self.weighting is None or not rows:
+            return None
+        return self.weighting.weights(truth, [self.references[n] for n in rows])
 
     def patients(self, label: Label, *, primary: Label) -> Samples:
         """Films by patient: the highest logit of the films, positive if any film is.
 
         A patient is left out where no film is positive and one is unknown. Labels that exclude each
         other take the logits of one film, that with the highest logit of `primary`, as a study's
-        exam does; a patient whose films differ in class is of the primary one, or left out.
+        exam does; a patient whose films differ in class is of the primary one, or left out. A
+        patient is weighted by what the manifest says of that film.
         """
         group = group_of(label, self.exclusive)
         column = self.labels.index(primary if len(group) > 1 else label)
@@ -101,10 +143,13 @@ class ScoredSlices:
             for unit, numbers in self._films().items()
         ]
         known = [one for one in samples if one[0] is not None]
+        truth = [label in (present or ()) for present, _, _ in known]
+        films = [film for _, _, film in known]
         return Samples.from_logits(
-            [label in (present or ()) for present, _, _ in known],
-            [self.logits[film, self.labels.index(label)] for _, _, film in known],
+            truth,
+            [self.logits[film, self.labels.index(label)] for film in films],
             [unit for _, unit, _ in known],
+            weight=self._weights(truth, films),
         )
 
     def _films(self) -> dict[str, list[int]]:
@@ -159,7 +204,7 @@ class ScoredSlices:
         exams: Mapping[str, Mapping[Label, bool | None]],
         pooling: PoolingConfig,
     ) -> Samples:
-        """Whole volumes, their logits pooled, each weighing 1; those of unknown truth left out.
+        """Whole volumes, their logits pooled, by `weighting`; those of unknown truth left out.
 
         `exams` is what the manifest says of a volume, by path. Where it says nothing, one positive
         slice makes a volume positive; a negative one has slices that are all known as negative. Of
@@ -176,10 +221,12 @@ class ScoredSlices:
             if None not in found and (len(group) == 1 or sum(map(bool, found)) == 1)
         ]
         own = group.index(label)
+        truth = [bool(found[own]) for _, found in known]
         return Samples.from_logits(
-            [bool(found[own]) for _, found in known],
+            truth,
             [self._pooled(rows, group, pooling)[own] for rows, _ in known],
             [self.references[rows[0]].resampling_unit for rows, _ in known],
+            weight=self._weights(truth, [rows[0] for rows, _ in known]),
         )
 
     def _pooled(

@@ -79,6 +79,8 @@ def score_test(
     result = evaluate_predictions(predictions, references, settings=settings, boxes=boxes)
     write_evaluation_report(out, _with_warning(result, config.test.within if config.test else None))
     figures = list(_figures_within(result, config.test.within) if config.test else _figures(result))
+    if config.test:
+        figures += _figures_beside(result, config.test.also or [])
     figures += [figure for found in result.exclusive for figure in _group_figures(found)]
     figures += _run_figures(package, config, predictions, references)
     return ModelTest(tuple(figures), tuple(result.notes))
@@ -96,8 +98,8 @@ def _with_warning(result: EvaluationResult, column: str | None) -> EvaluationRes
 
 
 def _columns(config: TrainConfig) -> list[str]:
-    within = [config.test.within] if config.test else []
-    return list(dict.fromkeys([*config.splits.stratify_by, *within]))
+    asked = [config.test.within, *(config.test.also or [])] if config.test else []
+    return list(dict.fromkeys([*config.splits.stratify_by, *asked]))
 
 
 def _figures(result: EvaluationResult) -> Iterator[CardFigure]:
@@ -120,6 +122,39 @@ def _figures_within(result: EvaluationResult, column: str) -> Iterator[CardFigur
             yield from _level_figures(f"{where}, exams", level)
             if label in stratum.boxes:
                 yield from _box_figures(f"{where}, boxes", stratum.boxes[label])
+
+
+_BESIDE = (0.25, 1.0)
+"""False positives an image at which the card tells the sensitivity for some of the lesions."""
+
+
+def _figures_beside(result: EvaluationResult, columns: Sequence[str]) -> Iterator[CardFigure]:
+    """Of each value of some columns what can be said of lesions, or of images without any."""
+    for stratum in result.strata:
+        if stratum.column not in columns:
+            continue
+        for label, found in stratum.boxes.items():
+            yield from _short_box_figures(f"{label}, {stratum.column} {stratum.value}", found)
+        for label, level in stratum.labels.items():
+            for name, point in level.operating_points.items():
+                if point.specificity is not None and not level.positives:
+                    where = f"{label}, {stratum.column} {stratum.value}, exams ({level.n}"
+                    where += f" of {level.patients} patients, none positive)"
+                    yield CardFigure(where, f"specificity at {name}", point.specificity)
+
+
+def _short_box_figures(where: str, found: DetectionResult) -> Iterator[CardFigure]:
+    where = f"{where}, boxes ({found.lesions} lesions, {found.images} images)"
+    if found.froc is not None:
+        for rate, sensitivity in zip(RATES, found.froc.sensitivity, strict=True):
+            if sensitivity is not None and rate in _BESIDE:
+                name = f"sensitivity at {rate:g} false positives an image"
+                yield CardFigure(where, name, sensitivity)
+        return
+    for name, point in found.operating_points.items():
+        if point.false_positives_per_image is not None:
+            said = f"false positives an image at {name}"
+            yield CardFigure(where, said, point.false_positives_per_image)
 
 
 def _truth(config: TrainConfig, references: Sequence[Reference], root: Path) -> BoxTruth:

@@ -8,11 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from medrec.config.base import read_config
-from medrec.config.model import classes_of, is_detector, is_of_exams, pooling_of
-from medrec.config.training import TrainConfig
+from medrec.config.model import classes_of, is_detector, is_of_exams
 from medrec.data.build import build_cache, build_references, build_splits
 from medrec.data.dataset import SliceDataset, prepare_slices
 from medrec.data.detection import lay_boxes, lay_solid_boxes
@@ -23,7 +19,7 @@ from medrec.data.volumes import VolumeDataset, prepare_volumes
 from medrec.domain.counting import counted
 from medrec.domain.finding import Label
 from medrec.domain.reference import Reference, Split
-from medrec.errors import OutputError
+from medrec.errors import ManifestError, OutputError
 from medrec.inference.device import pick_device
 from medrec.io.build import build_rules
 from medrec.package.card import NO_EXAM_LEVEL, CardFigures, render_card
@@ -37,19 +33,18 @@ from medrec.training.build import check_logger
 from medrec.training.ranks import find_ranks, meet, refuse_ranks
 from medrec.workflows.anchoring import with_anchors
 from medrec.workflows.auditing import audit_run, check_data, refuse_blocking
-from medrec.workflows.box_levels import calibrate_boxes, fit_levels_of_detector
+from medrec.workflows.calibrating import calibrate_scored
 from medrec.workflows.command import to_command
 from medrec.workflows.fitting import Fitter, Say, check_ensemble
-from medrec.workflows.levels import FittedLevels, choose_pooling, fit_levels, to_level_samples
 from medrec.workflows.output import prepare_output, read_run, write_run
 from medrec.workflows.packaging import (
     digest_of_pictures,
     read_license,
     rules_of,
     to_manifest,
-    with_rules,
     write_unsealed,
 )
+from medrec.workflows.planting import PlantingRun, read_asked, with_planted
 from medrec.workflows.relocating import relocate
 from medrec.workflows.run_summary import Trained, write_run_summary
 from medrec.workflows.scored import to_groups
@@ -58,10 +53,8 @@ from medrec.workflows.testing import ModelTest, score_test
 from medrec.workflows.versions import digest_of_fit, versions
 
 if TYPE_CHECKING:
-    from medrec.calibration.boxes import BoxCalibration
-    from medrec.config.model import PoolingConfig
+    from medrec.config.training import TrainConfig
     from medrec.data.cache import PictureCache
-    from medrec.workflows.scored import ScoredSlices
 
 _CACHE = "cache"
 
@@ -100,7 +93,7 @@ def train(
             or pictures shared between splits; too few patients.
     """
     path, out, say, stages = Path(config), Path(out), say or _silent, Stages()
-    asked = with_rules(read_config(path, TrainConfig, overrides=overrides), path.parent)
+    asked = read_asked(path, overrides)
     license_text = read_license(asked, path.parent)
     references, root, plan = _read_data(asked, path, out)
     prepare_output(out, resume=resume)
@@ -115,14 +108,18 @@ def train(
     with stages("fit"):
         scored = Fitter(asked, slices, plan, out, run.device, resume=resume, say=say).fit()
     with stages("calibrate"):
-        fitted, pooling = run.calibrate(scored, references)
-    manifest = to_manifest(
-        settled,
-        fitted,
-        pooling=pooling,
-        plan=plan,
-        data_digest=digest_of_pictures(slices.digests()),
-        device=run.device,
+        fitted, pooling = calibrate_scored(scored, asked, references, out=out, say=say)
+    manifest = with_planted(
+        to_manifest(
+            settled,
+            fitted,
+            pooling=pooling,
+            plan=plan,
+            data_digest=digest_of_pictures(slices.digests()),
+            device=run.device,
+        ),
+        asked,
+        slices,
     )
     model, command = out / "model", to_command(path, asked, overrides)
     write_unsealed(model, manifest, fitted, license_text)
@@ -161,6 +158,7 @@ def _read_data(
     references = settle_exclusive(
         references, to_groups(config.exclusive), where=f"{path.name}, data"
     )
+    cache = _cache_folder(config, path.parent, out)
     plan = check_data(
         references,
         root=root,
@@ -168,8 +166,10 @@ def _read_data(
         labels=() if is_detector(config.model) else config.labels,
         where=str(path),
         plan=lambda: build_splits(config.splits, references, folder=path.parent),
-        cache=_cache_of(config, _cache_folder(config, path.parent, out), _silent),
+        cache=_cache_of(config, cache, _silent),
     )
+    if problems := PlantingRun(config, root, cache, _silent).check(references, plan):
+        raise ManifestError(str(path), problems)
     check_ensemble(config, plan)
     return references, root, plan
 
@@ -194,12 +194,12 @@ def lead_or_take_part(
     if ranks.is_main:
         return train(config, out=out, device=device, resume=resume, overrides=overrides, say=say)
     path, out = Path(config), Path(out)
-    asked = with_rules(read_config(path, TrainConfig, overrides=overrides), path.parent)
+    asked = read_asked(path, overrides)
     where = pick_device(device)
     meet(where)
     references, root, plan = _read_data(asked, path, out)
     run = _Run(asked, root, out, where, _cache_folder(asked, path.parent, out), _silent)
-    slices = run.read(references)
+    slices = run.read(references, plan)
     Fitter(asked, slices, plan, out, where, resume, _silent, ranks).fit()
     return None
 
@@ -222,7 +222,7 @@ class _Run:
 
         The config comes back with the anchors that the boxes ask for, where it is a detector's.
         """
-        slices = self.read(references)
+        slices = self.read(references, plan)
         placed = [
             replace(row, split=plan.place_of(row).split)
             for row in relocate(references, root=self.root, folder=self.out)
@@ -231,10 +231,12 @@ class _Run:
         learning = plan.rows_of(slices.references, Split.TRAIN)
         return slices, with_anchors(self.config, slices, learning)
 
-    def read(self, references: Sequence[Reference]) -> Prepared:
+    def read(self, references: Sequence[Reference], plan: SplitPlan) -> Prepared:
         """Prepare what isn't in the cache yet."""
-        volumes = is_of_exams(self.config.model)
-        return self._volumes(references) if volumes else self._slices(references)
+        if is_of_exams(self.config.model):
+            return self._volumes(references)
+        planting = PlantingRun(self.config, self.root, self.cache, self.say)
+        return planting.into(self._slices(references), references, plan)
 
     @property
     def _classes(self) -> dict[str, Label]:
@@ -280,40 +282,6 @@ class _Run:
             self.say(line)
         refuse_blocking(report, self.out)
         return tuple(report.card_lines())
-
-    def calibrate(
-        self, scored: ScoredSlices, references: Sequence[Reference]
-    ) -> tuple[FittedLevels, PoolingConfig]:
-        """Choose the pooling, fit calibrators and thresholds on logits that are out of fold."""
-        config, primary = self.config, Label(self.config.primary_label)
-        pooling, cutting = pooling_of(config.model), config.calibration.substacks
-        calibration = config.calibration
-        boxes: tuple[BoxCalibration, ...] = ()
-        if scored.found:
-            boxes, scored = calibrate_boxes(scored, calibration, seed=config.seed, say=self.say)
-            # The exam is never less likely than its boxes, where these have probabilities.
-            method = "platt_floor" if boxes else calibration.method
-            calibration = calibration.model_copy(update={"method": method})
-            scored = scored.without(calibration.boxes_only or {})
-        if cutting is not None and not pooling.highest:
-            pooling = choose_pooling(scored, cutting, pooling, primary=primary, seed=config.seed)
-        rng = np.random.default_rng(config.seed)
-        levels = to_level_samples(scored, config, pooling, references=references, rng=rng)
-        patients = len({row.resampling_unit for row in scored.references})
-        where = f"{patients} patients whom the network had not seen; they chose the threshold too"
-        runs = f"; runs of {cutting.shortest} to {cutting.longest} slices" if cutting else ""
-        fit = fit_levels_of_detector if scored.found else fit_levels
-        fitted = fit(
-            levels,
-            calibration,
-            primary=primary,
-            measured_on={"image": where, "exam": where + runs},
-            seed=config.seed,
-            exclusive=scored.exclusive,
-        )
-        for note in fitted.notes:
-            self.say(note)
-        return replace(fitted, boxes=boxes), pooling
 
 
 def _count(prepared: Prepared) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from medrec.config.base import Schema
 from medrec.config.kinds import SCHEMAS, json_schema, read_any_config
+from medrec.config.planting import SHIPPED
 from medrec.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +45,15 @@ def test_the_schema_of_a_kind_is_up_to_date(kind):
     written = (CONFIGS / "schema" / f"{kind}.json").read_text(encoding="utf-8")
 
     assert written == writer().to_text(kind), "run `make schema`"
+
+
+def test_the_recipes_that_the_package_brings_are_those_of_the_configs():
+    recipes = sorted((CONFIGS / "lesions").glob("*.yaml"))
+
+    assert [path.name for path in recipes] == sorted(path.name for path in SHIPPED.glob("*.yaml"))
+    for path in recipes:
+        shipped = (SHIPPED / path.name).read_text(encoding="utf-8")
+        assert shipped == writer().to_shipped(path), "run `make schema`"
 
 
 def test_no_schema_is_left_over_from_a_kind_that_is_gone():

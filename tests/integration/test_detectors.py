@@ -28,7 +28,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("detector")
     manifest = write_lesion_films(folder / "films", 30)
     asked = {
-        "test": {"within": "archive"},
+        "test": {"within": "archive", "also": ["type"]},
         "calibration": {"bootstrap_rounds": 50, "boxes_only": {"archive": ["B"]}},
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(a_detector_config(manifest, **asked)))
@@ -87,6 +87,18 @@ def test_figures_are_told_within_an_archive_alone(run):
     assert "| lesion, boxes (" not in card
     page = (run / "run" / "test" / "report.html").read_text()
     assert "figures of all rows mix what archive keeps apart" in page
+
+
+def test_the_card_tells_lesions_of_each_type_on_all_films(run):
+    card = (run / "run" / "model" / "model-card.md").read_text()
+    found = json.loads((run / "run" / "test" / "evaluation.json").read_text())
+    kinds = {
+        kind: own["lesion"]["boxes"]["lesions"] for kind, own in found["strata"]["type"].items()
+    }
+    images = found["labels"]["lesion"]["boxes"]["images"]
+    assert found["labels"]["lesion"]["boxes"]["lesions"] == sum(kinds.values())
+    for kind, lesions in kinds.items():
+        assert f"| lesion, type {kind}, boxes ({lesions} lesions, {images} images) |" in card
 
 
 def test_lesions_are_found_where_they_were_planted(run, screened):
@@ -224,6 +236,30 @@ def test_calibrating_anew_keeps_the_boxes_and_the_floor(run):
     before, after = open_package(model), open_package(out)
     assert before.box_calibrations == after.box_calibrations
     assert {"platt_floor"} == {entry.method for entry in after.calibrations}
+
+
+def test_a_prevalence_that_is_calibrated_is_the_one_that_is_stated_at_screening(run):
+    model, films = run / "run" / "model", ["--modality", "CR"]
+    asked = ["--on", run / "films" / "films.csv"]
+    _medrec("calibrate", model, *asked, "--out", run / "here")
+    _medrec("calibrate", model, *asked, "--out", run / "rare", "--prevalence", "0.05")
+    stated = ["--model", run / "here", "--prevalence", "0.05"]
+    _medrec("screen", run / "films", *films, *stated, "--out", run / "stated")
+    _medrec("screen", run / "films", *films, "--model", run / "rare", "--out", run / "built-in")
+
+    expected = {one.case_id: one for one in read_journal(run / "stated")}
+    assert {"image": 0.05, "exam": 0.05} == open_package(run / "rare").manifest.prevalence
+    for found in read_journal(run / "built-in"):
+        other = expected[found.case_id]
+        pairs = [
+            *zip(found.findings, other.findings, strict=True),
+            *zip(found.regions, other.regions, strict=True),
+        ]
+        for one, two in pairs:
+            assert two.probability == pytest.approx(one.probability, rel=1e-4, abs=1e-6)
+        assert other.decision == found.decision
+        highest = max((region.probability for region in found.regions), default=0.0)
+        assert found.findings[0].probability >= highest
 
 
 def test_a_stated_prevalence_moves_exams_and_their_boxes_alike(run, screened):

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+import pydicom
 import pytest
+from pydicom.uid import generate_uid
 from safetensors import safe_open
 
 import medrec
@@ -20,12 +22,24 @@ from medrec.workflows.versions import digest_of_fit
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "data_samples"
-LARGEST_WEIGHTS = 12_000_000
+LARGEST_WEIGHTS = 15_000_000
 T1C = "mri-brain-tumor-t1c"
+MAMMOGRAPHY = "xray-mammography-cancer"
+BRAIN_TERMS = ("CC-BY-NC-SA-4.0", "NonCommercial", "ShareAlike", "TCGA-LGG", "Buda")
+TERMS = {
+    "mri-brain-tumor-flair": BRAIN_TERMS,
+    T1C: (*BRAIN_TERMS, "Cheng", "figshare.1512427"),
+    MAMMOGRAPHY: ("CC-BY-NC-4.0", "NonCommercial", "RSNA", "Carr"),
+}
+ALONE = {
+    "mri-brain-tumor-flair": "AUROC at matched levels",
+    T1C: "from metadata alone",
+    MAMMOGRAPHY: "from metadata alone",
+}
 
 
-def test_both_brain_models_ship():
-    assert ["mri-brain-tumor-flair", T1C] == list(shipped_models())
+def test_these_models_ship():
+    assert [*TERMS] == list(shipped_models())
 
 
 @pytest.fixture(scope="module", params=sorted(shipped_models()))
@@ -49,6 +63,17 @@ def test_the_config_of_a_model_is_the_one_that_made_it(package):
     assert digest_of_fit(config) == package.manifest.training.config_digest
 
 
+def test_a_card_says_of_its_test_what_its_config_says(package, card):
+    config = read_config(ROOT / "configs" / "train" / f"{package.manifest.name}.yaml", TrainConfig)
+    before = config.card.scored_before
+
+    assert (package.manifest.card.limits, package.manifest.card.scored_before) == (
+        config.card.limits, before
+    )  # fmt: skip
+    assert ("scored once." in card) is (before is None)
+    assert all(earlier in card for earlier in before or ())
+
+
 def test_weights_are_small_and_in_half_precision(package):
     path = package.folder / WEIGHTS
 
@@ -68,9 +93,7 @@ def test_the_card_holds_the_figures_of_the_test_and_the_command_that_repeats_the
 
 
 def test_the_card_says_how_far_position_or_archive_alone_would_get(package, card):
-    words = "from metadata alone" if package.manifest.name == T1C else "AUROC at matched levels"
-
-    assert words in card
+    assert ALONE[package.manifest.name] in card
 
 
 def test_the_detector_is_measured_within_an_archive_alone():
@@ -84,9 +107,10 @@ def test_the_detector_is_measured_within_an_archive_alone():
 def test_the_licence_names_its_terms_and_its_sources(package):
     terms = (package.folder / LICENSE).read_text(encoding="utf-8")
 
-    assert "CC-BY-NC-SA-4.0" == package.manifest.license
-    own = ("Cheng", "figshare.1512427") if package.manifest.name == T1C else ()
-    for word in ("NonCommercial", "ShareAlike", "TCGA-LGG", "Buda", *own):
+    expression, *words = TERMS[package.manifest.name]
+
+    assert expression == package.manifest.license
+    for word in words:
         assert word in terms
 
 
@@ -155,3 +179,31 @@ def test_a_probability_of_a_stand_in_says_so(screened):
     notes = {note.code for note in found_in(screened, "brain2/image.nii.gz").notes}
 
     assert "exam_level_surrogate" in notes
+
+
+@pytest.fixture(scope="module")
+def mammograms(tmp_path_factory):
+    """The sample mammogram, and the same stored with white air and its values inverted."""
+    folder = tmp_path_factory.mktemp("breast")
+    dark = pydicom.dcmread(SAMPLES / "breast/mammogram_synthetic.dcm")
+    dark.save_as(folder / "dark.dcm")
+    inverted = dark.pixel_array.max() - dark.pixel_array
+    dark.set_pixel_data(inverted, "MONOCHROME2", dark.BitsStored)
+    dark.StudyInstanceUID, dark.SeriesInstanceUID = generate_uid(), generate_uid()
+    dark.SOPInstanceUID = dark.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    dark.save_as(folder / "bright.dcm")
+    return medrec.screen(folder, model=MAMMOGRAPHY, out=folder.parent / "breast-out")
+
+
+def test_a_mammogram_gets_one_probability_whatever_its_polarity(mammograms):
+    dark, bright = (found_in(mammograms, f"{name}.dcm") for name in ("dark", "bright"))
+
+    assert dark.findings[0].probability == pytest.approx(bright.findings[0].probability, abs=0.01)
+    assert "polarity_normalised" in {note.code for note in bright.notes}
+    assert 0 < dark.findings[0].probability < 1
+
+
+def test_an_exam_of_films_has_a_calibrator_of_its_own():
+    levels = open_package(shipped_models()[MAMMOGRAPHY]).manifest.probability_levels
+
+    assert {"image", "exam"} == set(levels)

@@ -65,3 +65,27 @@ def test_who_finds_no_boxes_calibrates_none():
 
     with pytest.raises(ConfigError, match=r"calibration\.boxes_only: a classifier_2d finds no"):
         validate(config, TrainConfig, where="x.yaml")
+
+
+@pytest.mark.parametrize(
+    ("calibration", "changes", "said"),
+    [
+        ({"exams_only": {"role": ["real"]}}, {}, r"calibration\.exams_only: a classifier_2d finds"),
+        (
+            {"prevalence": {"value": 0.2}, "substacks": {}},
+            {},
+            r"calibration\.prevalence: runs of slices",
+        ),
+        (
+            {"prevalence": {"value": 0.2}},
+            {"labels": ["a", "b"], "primary_label": "a", "exclusive": [["a", "b"]]},
+            r"calibration\.prevalence: labels that exclude",
+        ),
+        ({"prevalence": {"value": 1.0}}, {}, r"calibration\.prevalence\.value"),
+    ],
+)
+def test_weights_and_rows_that_calibration_has_no_use_for_are_named(calibration, changes, said):
+    config = a_config("BREAST") | changes | {"calibration": calibration}
+
+    with pytest.raises(ConfigError, match=said):
+        validate(config, TrainConfig, where="test")

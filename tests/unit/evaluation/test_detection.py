@@ -14,6 +14,7 @@ from medrec.domain.box import Box, to_mm
 from medrec.domain.finding import CaseStatus, RawRegion
 from medrec.domain.geometry import Geometry
 from medrec.domain.reference import LabelledBox
+from medrec.errors import InputError
 from medrec.evaluation.evaluate import evaluate_predictions
 from medrec.evaluation.localisation import spacing_of
 from medrec.evaluation.matching import HitKind, HitRule
@@ -313,3 +314,67 @@ def test_boxes_are_measured_in_each_stratum():
     assert 6 == strata["whole"]["tumor"]["boxes"]["lesions"]
     assert ["CPM of boxes", 2] == [to_page(result).strata_columns[-1], len(to_page(result).strata)]
     assert to_page(result).strata[0].estimates[-1] == result.strata[0].boxes[TUMOR].froc.cpm
+
+
+def sized_films():
+    """As `films`, but lesions are small on the first six and large on the others; one is missed."""
+    predictions, rows, truth = films()
+    predictions[10] = a_film("10.png")
+    for number in range(0, 12, 2):
+        (one,) = truth[(f"{number:02d}.png", None)]
+        size = {"size": "small" if number < 6 else "large"}
+        truth[(f"{number:02d}.png", None)] = (replace(one, attributes=size),)
+    return predictions, rows, truth
+
+
+def test_lesions_are_told_by_an_attribute_of_their_boxes_on_all_images():
+    predictions, rows, truth = sized_films()
+    settings = replace(SETTINGS, stratify_by=("size",))
+
+    result = evaluate_predictions(predictions, rows, settings=settings, boxes=truth)
+    large, small = (one.boxes[TUMOR] for one in result.strata)
+
+    assert ["large", "small"] == [one.value for one in result.strata]
+    assert [(12, 6, 3, 3), (12, 6, 3, 3)] == [
+        (one.images, one.empty_images, one.lesions, one.ignored) for one in (large, small)
+    ]
+    assert [2 / 3, 1.0] == pytest.approx([one.froc.sensitivity[-1].value for one in (large, small)])
+    # Boxes on lesions of the other size are no false alarms: those of 0.8 on films 3 and 9 are.
+    for one in (large, small):
+        at = one.operating_points["screening"].false_positives_per_image.value
+        assert 2 / 12 == pytest.approx(at)
+
+
+def test_strata_of_lesions_stand_in_the_json_and_on_the_page_without_exams():
+    predictions, rows, truth = sized_films()
+    settings = replace(SETTINGS, stratify_by=("size",))
+    result = evaluate_predictions(predictions, rows, settings=settings, boxes=truth)
+
+    assert 3 == to_json(result)["strata"]["size"]["large"]["tumor"]["boxes"]["lesions"]
+    row = to_page(result).strata[0]
+    assert ("large", 12, 3) == (row.value, row.n, row.positives)
+    assert row.estimates[-1] == result.strata[0].boxes[TUMOR].froc.cpm
+
+
+def test_a_column_of_rows_and_boxes_gives_the_exams_of_the_one_and_the_lesions_of_the_other():
+    predictions, rows, truth = sized_films()
+    rows = [
+        replace(row, attributes={"size": "small"} if number == 0 else {})
+        for number, row in enumerate(rows)
+    ]
+    settings = replace(SETTINGS, stratify_by=("size",))
+
+    result = evaluate_predictions(predictions, rows, settings=settings, boxes=truth)
+    large, small = result.strata
+
+    assert ({}, 1) == (large.labels, small.labels[TUMOR].n)
+    assert 12 == small.boxes[TUMOR].images
+
+
+def test_a_column_that_neither_rows_nor_boxes_have_is_named():
+    predictions, rows, truth = sized_films()
+
+    with pytest.raises(InputError, match="'shape' is no attribute"):
+        evaluate_predictions(
+            predictions, rows, settings=replace(SETTINGS, stratify_by=("shape",)), boxes=truth
+        )

@@ -11,6 +11,7 @@ from medrec.io import raster
 from medrec.io.discover import FoundFile
 from medrec.io.header import read_header
 from medrec.io.loading import load_file, load_mask
+from medrec.io.raster import read_stored_raster, write_grey_levels
 
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8)
 
@@ -141,3 +142,20 @@ def test_a_png_mask_is_turned_like_its_picture(tmp_path):
 def test_a_jpeg_is_no_mask(tmp_path):
     with pytest.raises(RefusedScanError, match="lossless"):
         load_mask(save(tmp_path / "m.jpg", GREY))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_grey_levels_come_back_as_they_were_written(tmp_path, dtype):
+    levels = np.arange(12, dtype=dtype).reshape(3, 4) * (20 if dtype == np.uint8 else 5000)
+    write_grey_levels(tmp_path / "film.png", levels)
+    read = read_stored_raster(tmp_path / "film.png")
+
+    assert dtype == read.dtype
+    assert np.array_equal(levels, read)
+
+
+def test_grey_levels_are_never_written_over_a_file(tmp_path):
+    (tmp_path / "film.png").write_bytes(b"")
+
+    with pytest.raises(FileExistsError):
+        write_grey_levels(tmp_path / "film.png", np.zeros((2, 2), dtype=np.uint8))

@@ -118,6 +118,12 @@ def test_a_generator_is_the_same_for_the_same_key_alone():
     assert lesion_generator(1, 2, 3).integers(10**6) == 624411
 
 
+def test_a_generator_takes_numpys_whole_numbers():
+    plain = lesion_generator(7, 3).integers(2**60)
+
+    assert plain == lesion_generator(np.int32(7), np.uint8(3)).integers(2**60)
+
+
 def test_a_lesion_without_size_or_strength_is_refused():
     for size, strength in ((0, 0.3), (0.6, 0.3), (0.1, 0), (0.1, -1)):
         with pytest.raises(ValueError, match="lesion's"):

@@ -262,3 +262,39 @@ def test_a_tumor_out_of_range_is_refused():
     for change in ({"size": 0.7}, {"strength": 0.0}, {"oedema": -1.0}, {"necrosis": 1.0}):
         with pytest.raises(ValueError, match=r"tumor|necrosis"):
             replace(RING, **change)
+
+
+def test_a_mask_of_numbers_is_the_brain_too(head):
+    brain = find_brain(head, spacing_mm=SPACING_MM, mask=255 * brain_mask().astype(np.uint8))
+
+    assert np.array_equal(brain_mask(), brain.inside)
+
+
+@pytest.mark.parametrize("damage", [lambda v: v - 500.0, lambda v: np.where(v > 90, np.nan, v)])
+def test_a_sequence_without_a_scale_of_its_own_is_refused(head, brain, damage):
+    other = damage(head.astype(np.float32))
+
+    with pytest.raises(PlantingError, match="t1c: the brain's median is"):
+        plant_tumor({Sequence.FLAIR: head, Sequence.T1C: other}, RING, PLACE, brain=brain)
+
+
+def test_a_tumor_at_the_brains_rim_is_no_brighter_than_one_within(head):
+    place, solid = (30.0, 56.0, 7.5), replace(SOLID, oedema=0.0, strength=0.5, size=0.2)
+    even = np.where(brain_mask(), 100.0, 0.0).astype(np.float32)
+    brain = find_brain(even, spacing_mm=SPACING_MM, mask=brain_mask())
+    column = int(np.flatnonzero(brain_mask()[30, :, 7])[0])
+
+    within = plant_tumor({Sequence.T1C: even}, solid, place, brain=brain)
+    rim = plant_tumor({Sequence.T1C: even}, solid, (30.0, column + 1.5, 7.5), brain=brain)
+
+    assert rim.voxels[Sequence.T1C].max() <= 1.02 * within.voxels[Sequence.T1C].max()
+
+
+def test_the_noise_is_that_of_the_brain_and_not_of_the_air_beside_it(head, brain):
+    bright = head.astype(np.float32)
+    bright[~brain.inside] *= 50  # a fatty scalp
+
+    plain, found = planted(head.astype(np.float32), brain), planted(bright, brain)
+
+    wanted = plain.changes[Sequence.T1C].contrast_to_noise
+    assert found.changes[Sequence.T1C].contrast_to_noise == pytest.approx(wanted)

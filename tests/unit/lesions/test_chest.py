@@ -8,7 +8,9 @@ from chest_factory import a_chest_film, lung_mask
 from scipy import ndimage
 
 from medrec.errors import PlantingError
-from medrec.lesions.chest import chest_of_lungs, find_chest
+from medrec.lesions.chest import _air, chest_of_lungs, find_chest
+from medrec.lesions.chest_fit import ChestFrame
+from medrec.lesions.chest_shape import lungs_at
 from medrec.lesions.sharpness import edge_sigma
 from medrec.lesions.zones import NO_ZONE, ZONES, ChestZone
 
@@ -125,6 +127,23 @@ def test_a_mask_of_the_user_gives_the_field(film):
 
     assert not chest.is_inverted
     assert (chest.allowed & lung_mask(128)).sum() / lung_mask(128).sum() > 0.99
+
+
+def test_a_mask_may_hold_numbers(film):
+    numbers = np.where(lung_mask(), 255, 0).astype(np.uint8)
+
+    assert np.array_equal(
+        chest_of_lungs(film, lung_mask()).zones, chest_of_lungs(film, numbers).zones
+    )
+
+
+def test_lungs_whose_spine_lies_beside_the_film_are_refused(film):
+    beside = ChestFrame(-0.1, 0.5, 0.4, 0.3, is_inverted=False, score=0.5)
+    x, y = beside.coordinates(film.shape)
+    assert lungs_at(x, y).any()
+
+    with pytest.raises(PlantingError, match="outside the film"):
+        _air(film.astype(np.float32), beside)
 
 
 def test_a_mask_tells_polarity_too(film):

@@ -14,6 +14,7 @@ from medrec.errors import PlantingError
 from medrec.lesions.chest import find_chest
 from medrec.lesions.films import choose_place, plant, plant_film
 from medrec.lesions.lesion import Lesion, Shape, lesion_generator
+from medrec.lesions.profile import profile_of
 from medrec.lesions.recipe import FilmRecipe, Span
 from medrec.lesions.zones import NO_ZONE, ZONES, ChestZone
 
@@ -149,6 +150,56 @@ def test_an_inverted_film_gets_the_inverted_lesion(film, chest):
     # A half is rounded to the even number, which inversion makes odd.
     assert np.abs((255 - inverted.pixels).astype(int) - upright.pixels).max() <= 1
     assert inverted.lesions[0].rise == pytest.approx(upright.lesions[0].rise, abs=0.2)
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_a_marker_changes_nothing_of_what_an_inverted_film_gets(zone):
+    film = a_chest_film()
+    film[40:44, 40] = 255  # brighter than any pixel of a small copy
+    upright, inverted = find_chest(film), find_chest(255 - film)
+    place = choose_place(upright, a_lesion(), lesion_generator(1), zone=zone)
+
+    wanted = plant(film, a_lesion(), place, terrain=upright).lesions[0].rise
+    found = plant(255 - film, a_lesion(), place, terrain=inverted).lesions[0].rise
+
+    assert found == pytest.approx(wanted, abs=0.2)
+
+
+def test_a_film_of_shares_gets_lesions_too(film):
+    shares = film.astype(np.float32) / 255
+
+    planted = plant_film(shares, RECIPE, lesion_generator(0), count=3, terrain=find_chest(shares))
+
+    assert 3 == len(planted.lesions)
+    assert 0 < planted.lesions[0].rise < 1
+
+
+def test_a_tiny_film_gets_the_lesions_that_it_can_show():
+    film = a_chest_film(64)
+    chest, tiny = find_chest(film), replace(RECIPE, size=Span(0.015, 0.06))
+
+    for number in range(20):
+        planted = plant_film(film, tiny, lesion_generator(number), count=2, terrain=chest)
+        assert planted.lesions
+        assert all(np.isfinite(one.rise) and one.mask.any() for one in planted.lesions)
+
+
+@pytest.mark.parametrize("shape", Shape)
+@pytest.mark.parametrize("diameter_px", [0.5, 1.0, 2.0, 3.5])
+def test_a_pixel_shows_the_mean_of_what_it_holds(shape, diameter_px):
+    facts = {"edge_px": 0.8, "shape": (64, 64)}
+    lesion = a_lesion(shape)
+    totals = [
+        profile_of(lesion, place=(x, 31.7), diameter_px=diameter_px, **facts).rise.sum()
+        for x in (30.0, 30.25, 30.5, 30.9)
+    ]
+    large = profile_of(
+        lesion, place=(256.0, 256.0), diameter_px=64.0, edge_px=0.8, shape=(512, 512)
+    )
+
+    # The same tissue wherever the lesion lies between pixels, and as much as a large one holds.
+    assert totals == pytest.approx([np.mean(totals)] * 4, rel=0.12)
+    assert np.mean(totals) == pytest.approx(large.rise.sum() * (diameter_px / 64) ** 2, rel=0.15)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.float32])

@@ -33,6 +33,17 @@ def test_the_card_names_the_command_and_the_notes():
     assert "Few patients." in card
 
 
+def test_the_card_says_how_often_the_test_was_scored_before():
+    words = {"summary": "S", "intended_use": "U", "limits": [], "training_data": "T"}
+    before = ["by a first version", "by one at 256 px"]
+
+    assert "kept for the test and scored once." in a_card(card=words)
+    assert (
+        "scored here, after they had been scored 2 times before: by a first version; by one at"
+        " 256 px." in a_card(card={**words, "scored_before": before})
+    )
+
+
 def test_the_card_repeats_every_limit():
     words = {"summary": "S", "intended_use": "U", "training_data": "T"}
 

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from factories import a_finding, a_prediction, a_volume
 from PIL import Image
 
 from medrec.domain.box import Box, BoxMm, to_mm
-from medrec.domain.finding import Decision, Label, RawRegion, Region
+from medrec.domain.finding import Decision, JudgedSeries, Label, RawRegion, Region
 from medrec.domain.geometry import Geometry
+from medrec.io.predictions import to_line
+from medrec.reporting.case_view import hide_paths
 from medrec.reporting.orientation import Turn
 from medrec.reporting.pictures import draw_boxes, draw_pictures
 from medrec.reporting.regions import lies_in, on_slice, read_regions, shown_regions
@@ -70,6 +74,56 @@ def test_a_solid_region_names_its_slices_and_its_place_in_the_patient():
     view = read_regions(_case(_region(0.9, box_px=Box(2, 3, 8, 9, 4, 7))))
     assert "x 2 to 8, y 3 to 9, slices 4 to 6" == view.rows[0].place
     assert "L -1.0 to 4.0; P 2.0 to 5.0; S 3.0 to 6.0" == view.rows[0].millimetres
+
+
+def _through(slices, **changes):
+    """A region on each slice, likelier from one to the next, each 5 mm thick."""
+    return [
+        _region(
+            0.5 + number / 100,
+            slice=number,
+            box_mm=BoxMm((-1.0, 2.0, 5.0 * number), (4.0, 5.0, 5.0 * number + 5)),
+            **changes,
+        )
+        for number in slices
+    ]
+
+
+def test_boxes_of_neighbouring_slices_are_one_region_of_the_report():
+    far = _region(0.45, slice=30)
+
+    view = read_regions(_case(*_through(range(11, 18)), far))
+
+    assert ["x 2 to 8, y 3 to 9, slices 11 to 17", "x 2 to 8, y 3 to 9"] == [
+        row.place for row in view.rows
+    ]
+    assert (0.67, 17, "L -1.0 to 4.0; P 2.0 to 5.0; S 55.0 to 90.0") == (
+        view.rows[0].value, view.rows[0].slice, view.rows[0].millimetres,
+    )  # fmt: skip
+    assert 0 == view.left_out
+
+
+def test_boxes_of_two_series_are_two_regions_of_the_report():
+    judged = (JudgedSeries("a/1.dcm", 9), JudgedSeries("b/1.dcm", 9))
+    found = [*_through((3,), series="a/1.dcm"), *_through((4,), series="b/1.dcm")]
+    case = replace(_case(*found), series="a/1.dcm", judged_series=judged)
+
+    assert 2 == len(read_regions(case).rows)
+    assert 2 == len(read_regions(hide_paths(case)).rows)
+    assert "1.dcm" not in to_line(hide_paths(case))
+    assert hide_paths(case) == hide_paths(hide_paths(case))
+
+
+def test_boxes_of_nobody_knows_which_series_stay_alone():
+    case = replace(_case(*_through((3, 4))), series="a/1.dcm")
+
+    assert 2 == len(read_regions(case).rows)
+
+
+def test_boxes_of_two_labels_are_two_regions():
+    other = replace(_through((4,))[0], label=Label("cyst"))
+
+    assert 2 == len(read_regions(_case(*_through((3,)), other)).rows)
 
 
 def test_only_regions_of_the_key_slice_are_drawn_on_it():

@@ -89,6 +89,15 @@ def test_a_region_on_one_slice_is_framed_on_that_slice_alone():
     assert ((3, 4, 5), [False, True, False]) == (strip.slices, framed)
 
 
+def test_boxes_of_neighbouring_slices_have_one_strip():
+    each = [a_found(box=Box(10, 12, 22, 20), number=n, source=f"s/{n}.dcm") for n in (3, 4, 5)]
+
+    (strip,) = strips_of(*each)
+
+    assert (1, (3, 4, 5)) == (strip.number, strip.slices)
+    assert all((tile == BOX_COLOUR).all(axis=2).any() for tile in tiles_of(strip))
+
+
 def test_regions_below_the_threshold_have_no_strip_and_six_have_one():
     shown = [a_found(probability=0.9 - number / 100) for number in range(8)]
 

@@ -12,7 +12,7 @@ from factories import a_reference
 from lesion_factory import a_detector_config
 from scipy.special import expit
 
-from medrec.calibration.boxes import PictureBoxes
+from medrec.calibration.boxes import PictureBoxes, fit_box_calibration
 from medrec.config.base import validate
 from medrec.config.calibration import CalibrationConfig
 from medrec.config.training import TrainConfig
@@ -27,7 +27,7 @@ from medrec.workflows.box_levels import (
     fit_levels_of_detector,
     to_picture_boxes,
 )
-from medrec.workflows.scored import ScoredSlices
+from medrec.workflows.scored import ScoredSlices, Weighting
 
 if TYPE_CHECKING:
     from medrec.data.detection import DetectionSlices
@@ -157,3 +157,43 @@ def test_unknown_objects_make_an_unknown_picture():
     own = to_picture_boxes(found, torch.full((2, 5), float("nan")), [0])
     assert not own.is_known
     assert 0 == len(own.truth)
+
+
+def test_boxes_are_weighted_by_whether_their_picture_holds_a_lesion():
+    # Of 40 pictures with two boxes each 26 hold a lesion: 0.2 * 40 / 26 and 0.8 * 40 / 14.
+    scored = _scored()
+    plain, _ = calibrate_boxes(scored, CONFIG, seed=1, say=lambda _: None)
+    rare, _ = calibrate_boxes(
+        replace(scored, weighting=Weighting(0.2)), CONFIG, seed=1, say=lambda _: None
+    )
+    truth = [own.truth.size > 0 and n == 0 for own in scored.found for n in (0, 1)]
+    weight = np.repeat(
+        [0.2 * 40 / 26 if len(own.truth) else 0.8 * 40 / 14 for own in scored.found], 2
+    )
+    score = np.concatenate([own.score for own in scored.found])
+    by_hand = fit_box_calibration(
+        Samples.from_logits(truth, score, np.arange(80) // 2, weight=weight),
+        np.tile([10.0, 12.0], 40),
+        label=TUMOR,
+        hit=rare[0].hit,
+        rounds=50,
+        rng=np.random.default_rng(1),
+    )
+
+    assert (by_hand.slope, by_hand.intercept) == pytest.approx((rare[0].slope, rare[0].intercept))
+    odds = [entry.log_odds(np.zeros(1), np.full(1, 10.0))[0] for entry in (plain[0], rare[0])]
+    assert odds[1] < odds[0]
+
+
+def test_boxes_that_no_weights_give_the_prevalence_get_scores_which_is_told():
+    said: list[str] = []
+    scored = _scored()
+    rows = tuple(
+        replace(row, attributes={"view": "PA" if row.labels[TUMOR] else "AP"})
+        for row in scored.references
+    )
+    weighted = replace(scored, references=rows, weighting=Weighting(0.2, "view"))
+    fitted, _ = calibrate_boxes(weighted, CONFIG, seed=1, say=said.append)
+
+    assert () == fitted
+    assert "AP (0 of 14 rows positive), PA (26 of 26 rows positive)" in said[0]

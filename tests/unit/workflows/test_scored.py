@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from factories import TUMOR, a_reference
 
+from medrec.calibration.boxes import PictureBoxes
 from medrec.config.calibration import SubstackConfig
 from medrec.config.model import PoolingConfig
 from medrec.domain.finding import Label
-from medrec.workflows.scored import ScoredSlices
+from medrec.workflows.scored import ScoredSlices, Weighting
 
 EDEMA = Label("edema")
 CUTTING = SubstackConfig(shortest=2, longest=3, per_patient=5, tops=[1])
@@ -159,3 +160,45 @@ def test_a_volume_whose_slices_show_two_exclusive_classes_is_of_neither():
     samples = a_group(rows, [[-2.0, 2.0], [1.0, -1.0]]).volumes(TUMOR, {}, pooling)
 
     assert 0 == len(samples)
+
+
+def films(*facts):
+    """Rows of (patient, view, truth), with logits 0, 1, 2, ..."""
+    rows = [
+        replace(a_reference(path=f"{n}.png", patient=p, labels={TUMOR: t}), attributes={"view": v})
+        for n, (p, v, t) in enumerate(facts)
+    ]
+    return replace(scored(rows), weighting=Weighting(0.2, "view"))
+
+
+def test_rows_are_weighted_to_a_prevalence_within_a_column():
+    samples = films(
+        ("A", "PA", True), ("B", "PA", False), ("C", "PA", None), ("D", "AP", True),
+        ("E", "AP", True), ("F", "AP", False),
+    ).samples(TUMOR)  # fmt: skip
+
+    # PA: 0.2 * 2 / 1 and 0.8 * 2 / 1; AP: 0.2 * 3 / 2 and 0.8 * 3 / 1. The unknown row has no say.
+    assert [0.4, 1.6, 0.3, 0.3, 2.4] == pytest.approx(samples.weight.tolist())
+
+
+def test_a_patient_is_weighted_by_the_film_that_counts():
+    samples = films(
+        ("A", "AP", False), ("A", "PA", False), ("B", "PA", True), ("C", "AP", True),
+        ("D", "AP", False),
+    ).patients(TUMOR, primary=TUMOR)  # fmt: skip
+
+    # The second film of A has the higher logit: PA holds A and B, AP holds C and D.
+    assert ["A", "B", "C", "D"] == samples.unit.tolist()
+    assert [1.6, 0.4, 0.4, 1.6] == pytest.approx(samples.weight.tolist())
+
+
+def test_what_is_there_becomes_unknown_of_rows_for_exams_alone():
+    rows = [replace(a_reference(), attributes={"role": role}) for role in ("real", "planted")]
+    nothing = np.empty((0, 4))
+    own = PictureBoxes(
+        nothing, np.empty(0), np.empty(0, int), None, nothing, np.empty(0, int), np.empty(0, bool),
+        is_known=True,
+    )  # fmt: skip
+    every = replace(scored(rows), found=(own, own))
+
+    assert [False, True] == [one.is_known for one in every.without_boxes({"role": ["real"]}).found]
