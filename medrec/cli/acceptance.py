@@ -11,7 +11,7 @@ from medrec.cli.console import progress, say, show_table, tell
 from medrec.cli.options import Device, Out, Overwrite
 
 if TYPE_CHECKING:
-    from medrec.workflows.acceptance import AcceptanceRun
+    from medrec.workflows.acceptance_outcome import AcceptanceRun
 
 
 def command(  # noqa: PLR0913 (the options of the command)

@@ -14,6 +14,8 @@ import numpy as np
 from scipy import ndimage
 
 from medrec.lesions.greys import upright
+from medrec.lesions.sharpness import edge_sigma
+from medrec.lesions.shrinking import shrink
 from medrec.lesions.zones import NO_ZONE
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from medrec.lesions.brain import Brain
     from medrec.lesions.terrain import Terrain
 
+_SIDE, _BITS = 512, 8.0
 _DETAIL = 0.02
 # What is smaller than so much of the width is detail: vessels, ribs' edges, noise.
 _LEAST = 1e-6
@@ -34,23 +37,39 @@ def look_of_film(pixels: NDArray[Any], terrain: Terrain) -> dict[str, float]:
     `level`: where loose tissue lies between the film's black and white, 0 to 1. `detail`: log2 of
     the mean departure from a mean over 2 % of the width, within the zones, in the film's steps.
     `sharpness`: log2 of the width over the film's blur. `clipped`: share of pixels at an end of the
-    range. `grey_levels`: log2 of how many values occur. `share`: share of the film where lesions
-    may lie.
+    range. `grey_levels`: log2 of how many values occur, 8 at most. `share`: share of the film where
+    lesions may lie. `below`: share of its height below all of that.
+
+    Detail and sharpness are those of a copy of 512 px at most: networks see no more of a film, and
+    films of more pixels would look unlike others for nothing.
     """
     tone = terrain.tone
-    film = upright(pixels, terrain)
-    inside = _enlarged(terrain.zones != NO_ZONE, terrain)
-    side = max(3, round(_DETAIL * terrain.width_px)) | 1
+    film = shrink(upright(pixels, terrain), _SIDE)
+    width = terrain.width_px * film.shape[1] / pixels.shape[1]
+    inside = _enlarged(terrain.zones != NO_ZONE, (film.shape[0], film.shape[1]))
+    side = max(3, round(_DETAIL * width)) | 1
     departure = np.abs(film - ndimage.uniform_filter(film, side))[inside]
     low, high = terrain.ends
     return {
         "level": (tone.loose - tone.black) / (tone.white - tone.black),
         "detail": math.log2(max(float(departure.mean()) / tone.step, _LEAST)),
-        "sharpness": math.log2(terrain.width_px / max(terrain.edge_px, _LEAST)),
+        "sharpness": math.log2(width / edge_sigma(film)),
         "clipped": float(((pixels == low) | (pixels == high)).mean()),
-        "grey_levels": math.log2(np.unique(pixels).size),
+        "grey_levels": _grey_levels(pixels),
         "share": float(inside.mean()),
+        "below": _below(inside),
     }
+
+
+def _below(inside: NDArray[np.bool_]) -> float:
+    """The share of a map's height that lies below all of it; 1 where there is nothing."""
+    rows = np.flatnonzero(inside.any(axis=1))
+    return 1.0 if rows.size == 0 else 1.0 - float(rows[-1] + 1) / inside.shape[0]
+
+
+def _grey_levels(pixels: NDArray[Any]) -> float:
+    """No eye and no network tells more than 256 of them."""
+    return min(math.log2(np.unique(pixels).size), _BITS)
 
 
 def look_of_brain(voxels: NDArray[Any], brain: Brain) -> dict[str, float]:
@@ -64,16 +83,16 @@ def look_of_brain(voxels: NDArray[Any], brain: Brain) -> dict[str, float]:
     return {
         "level": float(spread[1] - spread[0]) / brain.level,
         "detail": math.log2(max(departure / brain.level, _LEAST)),
-        "grey_levels": math.log2(np.unique(voxels).size),
+        "grey_levels": _grey_levels(voxels),
         "share": float(inside.mean()),
     }
 
 
-def _enlarged(small: NDArray[np.bool_], terrain: Terrain) -> NDArray[np.bool_]:
-    """A map of the small copy on the film's own pixels."""
+def _enlarged(small: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """A map of a smaller copy on a picture of the given shape."""
     rows, columns = (
-        np.minimum((np.arange(length) / terrain.cell_px).astype(int), limit - 1)
-        for length, limit in zip(terrain.shape, small.shape, strict=True)
+        np.arange(length) * cells // length
+        for length, cells in zip(shape, small.shape, strict=True)
     )
     large: NDArray[np.bool_] = small[np.ix_(rows, columns)]
     return large

@@ -50,6 +50,7 @@ FACTS = {
     "clipped": "share of pixels at an end of the range",
     "grey_levels": "grey levels that occur (log2)",
     "share": "share of the scan where lesions may lie",
+    "below": "share of the film's height below where lesions may lie",
 }
 _SHADES = 5
 

@@ -151,6 +151,7 @@ def _try_all(
 def _add(all_of_it: TriedAll, tried: Tried) -> None:
     all_of_it.records += tried.records
     all_of_it.unjudged += tried.unjudged
+    all_of_it.unplaced += tried.unplaced
     if tried.tested is not None:
         all_of_it.tested.append(tried.tested)
 
@@ -162,5 +163,7 @@ def _check_any(tried: TriedAll) -> None:
     trouble = [one for one in tried.records if one.status is not FileStatus.SKIPPED]
     reasons = Counter(f"{one.code}: {one.detail}" for one in trouble if one.code)
     shown = [f"  - {reason} ({count})" for reason, count in reasons.most_common(5)]
+    if tried.unjudged:
+        shown.append(f"  - the model refused the copies with a lesion ({tried.unjudged})")
     message = "no scan into which a lesion could be planted"
     raise MedrecError("\n".join([message, *(shown or ["  - no image was found there"])]))

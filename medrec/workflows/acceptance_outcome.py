@@ -98,6 +98,7 @@ class TriedAll:
     tested: list[TriedScan] = field(default_factory=list)
     records: list[FileRecord] = field(default_factory=list)
     unjudged: int = 0
+    unplaced: int = 0
     left_out: int = 0
 
 
@@ -207,6 +208,8 @@ def _home_of(asked: Asked) -> tuple[HomeCurves | None, list[str]]:
 def _said(tried: TriedAll) -> Iterator[str]:
     if tried.unjudged:
         yield f"{tried.unjudged} copies with a lesion were refused by the model and count nowhere"
+    if tried.unplaced:
+        yield f"{tried.unplaced} lesions had no room in their scan and count nowhere"
     if tried.left_out:
         yield f"{tried.left_out} scans of the manifest hold a lesion by their label: left out"
 

@@ -61,6 +61,8 @@ class Tried:
     tested: TriedScan | None = None
     unjudged: int = 0
     """Copies with a lesion that the model refused, unlike the scan itself."""
+    unplaced: int = 0
+    """Lesions that had no room in the scan."""
 
 
 def try_scan(scan: Scan, bench: Bench, *, number: int) -> Tried:
@@ -100,19 +102,21 @@ class _Trial:
 
     def run(self, records: tuple[FileRecord, ...]) -> Tried:
         lesions: list[TriedLesion] = []
-        scale, unjudged, problem = None, 0, None
+        scale, most, unjudged = None, 0.0, 0
+        without_room: list[PlantingError] = []
         for cell, planted in self._planted():
             if isinstance(planted, PlantingError):
-                problem = planted
+                without_room.append(planted)
                 continue
             after = self.bench.screener(replace(self.scan.case, series=(planted.series,)))
             if after.prediction.status is not CaseStatus.SCORED:
                 unjudged += 1
                 continue
             lesions.append(self._judge(cell, planted, after.prediction))
-            scale = self._scale(planted) if scale is None else scale
-        if not lesions and problem is not None:
-            raise problem
+            if planted.raised > most:  # told best by what changes most
+                scale, most = self._scale(planted), planted.raised
+        if not lesions and without_room:
+            raise without_room[0]
         if not lesions:
             return Tried(records, unjudged=unjudged)
         tested = TriedScan(
@@ -126,7 +130,7 @@ class _Trial:
             scale=scale,
             width_mm=self.ground.width_mm,
         )
-        return Tried(records, tested, unjudged)
+        return Tried(records, tested, unjudged, len(without_room))
 
     def _planted(self) -> Iterator[tuple[Cell, PlantedScan | PlantingError]]:
         bench = self.bench
@@ -171,8 +175,6 @@ class _Trial:
 
     def _scale(self, planted: PlantedScan) -> float | None:
         """How much of the network's range the scan's step takes."""
-        if not planted.raised > 0:
-            return None
         after = load_volume(planted.series)
         rise = input_rise(self.bench.preprocessor, self.volume, after, planted.box)
         return None if rise is None else rise / planted.raised * self.ground.step

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from medrec.cli.app import app
 from medrec.package.checksums import write_checksums
-from medrec.package.package import CALIBRATION, MANIFEST, OPERATING_POINTS, WEIGHTS
+from medrec.package.package import CALIBRATION, HOME, MANIFEST, OPERATING_POINTS, WEIGHTS
 
 
 class Payload:
@@ -120,6 +120,20 @@ def no_date(folder, _ran):
     (folder / MANIFEST).write_text(f"{text}\nmade: 2026-99-99\n", encoding="utf-8")
 
 
+def deep_home(folder, _ran):
+    (folder / HOME).write_text('{"a":' * 100_000, encoding="utf-8")
+
+
+def home_of_words(folder, _ran):
+    (folder / HOME).write_text(
+        '{"schema": "medrec.acceptance/1", "lines": "all"}', encoding="utf-8"
+    )
+
+
+def home_of_bytes(folder, _ran):
+    (folder / HOME).write_bytes(bytes(range(256)))
+
+
 def manifest(folder):
     return yaml.safe_load((folder / MANIFEST).read_text(encoding="utf-8"))
 
@@ -149,6 +163,9 @@ HOSTILE = (
     deep_json,
     long_number,
     no_date,
+    deep_home,
+    home_of_words,
+    home_of_bytes,
 )
 
 

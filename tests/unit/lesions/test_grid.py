@@ -143,3 +143,13 @@ def test_an_inverted_film_looks_as_it_did():
 
     for name, value in upright.items():
         assert value == pytest.approx(inverted[name], abs=1e-4), name
+
+
+def test_a_film_of_more_pixels_and_bits_looks_as_it_did():
+    film = a_chest_film(512)
+    large = np.kron(film.astype(np.uint16) * 257, np.ones((3, 3), dtype=np.uint16))
+
+    small, fine = (look_of_film(one, find_chest(one)) for one in (film, large))
+
+    for name, value in small.items():
+        assert value == pytest.approx(fine[name], abs=0.02), name
