@@ -28,7 +28,8 @@ def command(  # noqa: PLR0913 (the options of the command)
         typer.Option("--home", help="Write a copy of the model that holds these as home figures."),
     ] = None,
     recipe: Annotated[
-        Path | None, typer.Option("--recipe", help="Config of the lesions to plant.")
+        Path | None,
+        typer.Option("--recipe", help="Lesions to plant: a YAML, or a shipped recipe's name."),
     ] = None,
     lesions: Annotated[int, typer.Option("--lesions", help="Lesions a scan, one at a time.")] = 6,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the lesions.")] = 0,

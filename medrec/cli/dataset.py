@@ -52,7 +52,9 @@ def audit_command(
 @reports_errors
 def plant_command(  # noqa: PLR0913 (the options of the command)
     manifest: Annotated[Path, typer.Argument(help="Manifest of films, 0 where they are free.")],
-    recipe: Annotated[Path, typer.Option("--recipe", help="What is planted: a lesions YAML.")],
+    recipe: Annotated[
+        Path, typer.Option("--recipe", help="What is planted: a YAML, or a shipped recipe's name.")
+    ],
     out: Out,
     label: Annotated[
         str | None, typer.Option("--label", help="The label that becomes 1; the only one if not.")

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import medrec
-from medrec.config.base import read_config, validate
+from medrec.config.base import validate
 from medrec.config.lesions import LesionsConfig
+from medrec.config.planting import SHIPPED, resolve_recipe
 from medrec.domain.modality import Modality, Sequence
 from medrec.errors import MedrecError
 from medrec.lesions.build import build_recipe
@@ -19,11 +19,10 @@ if TYPE_CHECKING:
     from medrec.package.contract import InputContract
     from medrec.package.package import ModelPackage
 
-_SHIPPED = Path(medrec.__file__).parents[1] / "configs" / "lesions"
 _FILES = {
-    "chest_film": "xray-chest-evaluation.yaml",
-    "mammogram": "xray-mammography.yaml",
-    "brain_mri": "mri-brain.yaml",
+    "chest_film": "xray-chest-evaluation",
+    "mammogram": "xray-mammography",
+    "brain_mri": "mri-brain",
 }
 _WORDS = {"chest_film": "chest films", "mammogram": "mammograms", "brain_mri": "brain MRI"}
 _CHEST = {"CHEST", "THORAX", "LUNG"}
@@ -46,8 +45,7 @@ def plan_lesions(package: ModelPackage, recipe: Path | None, *, like_home: bool)
 
     Raises:
         ConfigError: A recipe that can't be used.
-        MedrecError: No lesion can be planted into what the model judges; a recipe for other scans;
-            no recipe where none is installed.
+        MedrecError: No lesion can be planted into what the model judges; a recipe for other scans.
     """
     kind = _kind_of(package)
     config = _read(package, recipe, kind, like_home=like_home)
@@ -67,17 +65,10 @@ def _read(
     package: ModelPackage, recipe: Path | None, kind: str, *, like_home: bool
 ) -> LesionsConfig:
     if recipe is not None:
-        return read_config(recipe, LesionsConfig)
+        return resolve_recipe(recipe, folder=Path())
     if like_home and package.home is not None:
         return validate(dict(package.home.recipe), LesionsConfig, where=f"{package.folder}: recipe")
-    path = _SHIPPED / _FILES[kind]
-    if not path.is_file():
-        message = (
-            f"no recipe of lesions for {_WORDS[kind]} is installed: give one by --recipe, such as "
-            f"configs/lesions/{path.name} of medrec's sources"
-        )
-        raise MedrecError(message)
-    return read_config(path, LesionsConfig)
+    return resolve_recipe(Path(_FILES[kind]), folder=SHIPPED)
 
 
 def _kind_of(package: ModelPackage) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medrec.config.planting import find_recipe
 from medrec.data.boxes import boxes_of_rows, write_boxes
 from medrec.data.manifest import read_manifest, spell_out, write_manifest
 from medrec.data.planted_copies import (
@@ -92,7 +93,7 @@ def plant(  # noqa: PLR0913 (the options of the command)
 
     Args:
         manifest: Rows whose label is 0 are planted into; others are left as they are.
-        recipe: A YAML of the kind `lesions`, for films.
+        recipe: A YAML of the kind `lesions`, for films, or the name of one that medrec brings.
         out: A folder that isn't there yet, or is empty.
         label: The label that planted lesions make 1; None: the manifest's only one.
         seed: The same seed plants the same lesions into the same film.
@@ -114,7 +115,7 @@ def plant(  # noqa: PLR0913 (the options of the command)
     _check_numbers(seed=seed, lesions=lesions, copies=copies)
     references = read_manifest(manifest)
     order = PlantingOrder(
-        recipe=read_film_recipe(Path(recipe)),
+        recipe=read_film_recipe(find_recipe(Path(recipe), folder=Path())),
         label=_label_of(references, label),
         seed=seed,
         lesions=lesions,

@@ -35,7 +35,7 @@ def chest():
 def test_a_grid_spans_the_recipe_in_equal_ratios(recipe):
     grid = grid_of(recipe)
 
-    assert (0.018, 0.2) == (grid.sizes[0], grid.sizes[-1])
+    assert (0.03, 0.2) == (grid.sizes[0], grid.sizes[-1])
     assert np.ptp(np.diff(np.log(grid.sizes))) < 0.01
     assert {"upper", "middle", "lower", "hilum", "heart", "diaphragm"} == set(grid.zones)
 
