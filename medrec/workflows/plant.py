@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medrec.config.planting import find_recipe
-from medrec.data.boxes import boxes_of_rows, write_boxes
+from medrec.data.boxes import boxes_of_rows, nothing_if_negative, write_boxes
 from medrec.data.manifest import read_manifest, spell_out, write_manifest
 from medrec.data.planted_copies import (
     PLANTED,
@@ -242,8 +242,10 @@ def _plant_all(
 
 
 def _twin(row: Reference) -> Reference:
+    """The untouched film; its boxes stay unknown where other labels may have some."""
+    is_known = row.boxes is not None or nothing_if_negative(row) is not None
     attributes = {**row.attributes, PLANTED: "no"}
-    return replace(row, mask=None, boxes=_BOXES, attributes=attributes)
+    return replace(row, mask=None, boxes=_BOXES if is_known else None, attributes=attributes)
 
 
 def _write(
