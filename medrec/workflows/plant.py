@@ -143,7 +143,7 @@ def plant(  # noqa: PLR0913 (the options of the command)
     facts = {"recipe": order.recipe.name, "seed": seed, "lesions": lesions, "copies": copies}
     write_run(out, {"verb": "dataset plant", **facts, "versions": versions(["medrec", "numpy"])})
     _check_made(made, refused)
-    notes = tuple(say_missing(made, order))
+    notes = (*say_missing(made, order), *_say_unknown(wanted, refused))
     return PlantResult(out / _MANIFEST, tuple(made), refused, left_out, notes)
 
 
@@ -243,9 +243,21 @@ def _plant_all(
 
 def _twin(row: Reference) -> Reference:
     """The untouched film; its boxes stay unknown where other labels may have some."""
-    is_known = row.boxes is not None or nothing_if_negative(row) is not None
     attributes = {**row.attributes, PLANTED: "no"}
-    return replace(row, mask=None, boxes=_BOXES if is_known else None, attributes=attributes)
+    boxes = _BOXES if _has_known_boxes(row) else None
+    return replace(row, mask=None, boxes=boxes, attributes=attributes)
+
+
+def _has_known_boxes(row: Reference) -> bool:
+    return row.boxes is not None or nothing_if_negative(row) is not None
+
+
+def _say_unknown(wanted: Sequence[Reference], refused: Mapping[str, str]) -> list[str]:
+    """That a detector would take other labels' boxes in copies for none, where they are unknown."""
+    count = sum(row.path not in refused and not _has_known_boxes(row) for row in wanted)
+    films = counted(count, "film has", "films have")
+    told = f"{films} other labels that aren't 0, and no boxes file: copies have planted boxes alone"
+    return [told] if count else []
 
 
 def _write(

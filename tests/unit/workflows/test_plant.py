@@ -160,10 +160,14 @@ def test_boxes_of_an_untouched_film_stay_unknown_where_another_label_may_have_so
     lines = [f"{line},{other}" for line, other in zip(text, others, strict=True)]
     (archive / "manifest.csv").write_text("\n".join(lines), encoding="utf-8")
 
-    rows = read_manifest(planted(archive, label="nodule", twins=True).manifest)
+    result = planted(archive, label="nodule", twins=True)
+    rows = read_manifest(result.manifest)
     twins = [row for row in rows if not row.labels["nodule"]]
 
     assert [None, "boxes.csv"] == [row.boxes for row in twins]
+    assert ["1 film has other labels that aren't 0, and no boxes file"] == [
+        note.split(":")[0] for note in result.notes
+    ]
 
 
 def test_rows_of_other_splits_are_kept_as_they_are(archive):
