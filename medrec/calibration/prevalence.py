@@ -75,18 +75,23 @@ def shift_boxes(entry: BoxCalibration, *, known: float, wanted: float) -> BoxCal
     return replace(entry, intercept=entry.intercept + shift, head=head)
 
 
-def shift_floored(entry: CalibrationEntry, *, known: float, wanted: float) -> CalibrationEntry:
+def shift_floored(
+    entry: CalibrationEntry, *, known: float, wanted: float, boxes: float
+) -> CalibrationEntry:
     """Build the shift into the calibrator of a detector's exams, whose boxes are shifted alike.
 
-    Its logits are those of its boxes, which `shift_boxes` has moved by as much. With a shift d the
-    map of a logit L + d is sigmoid(max(slope * L + intercept, L) + d): the floor moves along, and
-    an exam stays no less likely than its boxes.
+    Its logits are those of its boxes, whose probabilities hold at the prevalence `boxes` and which
+    `shift_boxes` has moved from there. With a shift d of exams and b of boxes the map of a logit
+    L + b is sigmoid(max(slope * L + intercept + d, L + b)): the floor moves along, and an exam stays
+    no less likely than its boxes.
     """
     shift = _log_odds(wanted) - _log_odds(known)
+    shift_of_boxes = _log_odds(wanted) - _log_odds(boxes)
 
     def moved(parameters: Mapping[str, float]) -> dict[str, float]:
         slope = parameters["slope"]
-        return {"slope": slope, "intercept": parameters["intercept"] + shift * (1 - slope)}
+        intercept = parameters["intercept"] + shift - slope * shift_of_boxes
+        return {"slope": slope, "intercept": intercept}
 
     return replace(
         entry,

@@ -109,8 +109,7 @@ def calibrate(  # noqa: PLR0913 (the options of the command)
         exclusive=groups,
     )
     kept = _kept(package, fitted)
-    if prevalence is not None:
-        fitted, kept = _shift(package.manifest, fitted, kept, prevalence)
+    fitted, kept = _shift(package.manifest, fitted, kept, prevalence)
     has_exams = any(row.slice is None for row in references)
     written = _write(package, fitted, kept, out=out, has_exams=has_exams)
     return CalibrateResult(written, fitted)
@@ -228,16 +227,26 @@ def _kept(package: ModelPackage, fitted: FittedLevels) -> FittedLevels:
 
 
 def _shift(
-    manifest: PackageManifest, fitted: FittedLevels, kept: FittedLevels, wanted: float
+    manifest: PackageManifest, fitted: FittedLevels, kept: FittedLevels, wanted: float | None
 ) -> tuple[FittedLevels, FittedLevels]:
-    """Both at another prevalence; of a detector all moves, since its levels stand on its boxes."""
+    """Both at the wanted prevalence.
+
+    Of a detector all moves, since its levels stand on its boxes: these, and levels that weren't
+    fitted again, hold at the package's own prevalence, and go to that of the exams here where no
+    other is wanted.
+    """
     primary = Label(manifest.primary_label)
     if not kept.boxes:
+        if wanted is None:
+            return fitted, kept
         is_film = manifest.input.dimensionality == "image"
         return shift_levels(fitted, wanted, primary=primary, is_film=is_film), kept
+    if wanted is None and "exam" not in fitted.prevalence:
+        return fitted, kept
     known = exam_prevalence(fitted)
-    moved = partial(shift_detector, known=known, wanted=wanted, primary=primary)
-    return moved(fitted), moved(kept)
+    home = manifest.prevalence.get("exam", known)
+    moved = partial(shift_detector, boxes=home, wanted=wanted or known, primary=primary)
+    return moved(fitted, known=known), moved(kept, known=home)
 
 
 def _write(

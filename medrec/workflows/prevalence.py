@@ -72,23 +72,24 @@ def exam_prevalence(fitted: FittedLevels) -> float:
 
 
 def shift_detector(
-    fitted: FittedLevels, *, known: float, wanted: float, primary: Label
+    fitted: FittedLevels, *, known: float, boxes: float, wanted: float, primary: Label
 ) -> FittedLevels:
-    """Shift all levels and the boxes of the primary label by one factor of the odds.
+    """Shift all levels and the boxes of the primary label to one prevalence of exams.
 
-    `known` is the prevalence of exams, so that no exam, image or box contradicts another.
+    Levels hold at the prevalence `known`, boxes at that of the exams with which they were fitted:
+    where exams were fitted again, elsewhere, the two differ.
     """
 
     def moved_entry(entry: CalibrationEntry) -> CalibrationEntry:
         if entry.label != primary:
             return entry
-        return shift_floored(entry, known=known, wanted=wanted)
+        return shift_floored(entry, known=known, wanted=wanted, boxes=boxes)
 
     def moved_point(point: OperatingPoint) -> OperatingPoint:
         return shift_point(point, known=known, wanted=wanted) if point.label == primary else point
 
     def moved_boxes(entry: BoxCalibration) -> BoxCalibration:
-        return shift_boxes(entry, known=known, wanted=wanted) if entry.label == primary else entry
+        return shift_boxes(entry, known=boxes, wanted=wanted) if entry.label == primary else entry
 
     return replace(
         fitted,

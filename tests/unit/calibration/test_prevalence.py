@@ -88,7 +88,7 @@ def test_an_exam_and_its_boxes_that_are_shifted_alike_keep_their_order(
     score = np.array([(logit - boxes.intercept) / boxes.slope])
     moved_boxes = shift_boxes(boxes, known=known, wanted=wanted)
     moved_logit = moved_boxes.log_odds(score, np.ones(1))
-    moved = shift_floored(entry, known=known, wanted=wanted)
+    moved = shift_floored(entry, known=known, wanted=wanted, boxes=known)
 
     exam, box = float(moved.probability(moved_logit)[0]), float(expit(moved_logit[0]))
 
@@ -113,6 +113,6 @@ def test_replicates_of_a_floored_calibrator_move_with_it():
         parameters={"slope": 1.0, "intercept": 0.0},
         replicates=({"slope": 2.0, "intercept": 1.0},),
     )
-    moved = shift_floored(entry, known=0.5, wanted=0.2)
+    moved = shift_floored(entry, known=0.5, wanted=0.2, boxes=0.5)
 
     assert 1.0 - np.log(0.25) == pytest.approx(moved.replicates[0]["intercept"])

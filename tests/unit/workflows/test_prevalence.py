@@ -41,7 +41,7 @@ def a_detector():
 
 def test_all_levels_and_boxes_of_the_primary_label_move_by_the_exams_shift():
     before = a_detector()
-    after = shift_detector(before, known=0.2, wanted=0.05, primary=TUMOR)
+    after = shift_detector(before, known=0.2, boxes=0.2, wanted=0.05, primary=TUMOR)
 
     assert 0.5 + SHIFT == pytest.approx(after.boxes[0].intercept)
     at = np.linspace(-4, 4, 9)
@@ -54,7 +54,7 @@ def test_all_levels_and_boxes_of_the_primary_label_move_by_the_exams_shift():
 
 def test_nothing_is_known_of_other_labels():
     before = a_detector()
-    after = shift_detector(before, known=0.2, wanted=0.05, primary=TUMOR)
+    after = shift_detector(before, known=0.2, boxes=0.2, wanted=0.05, primary=TUMOR)
 
     assert before.boxes[1] == after.boxes[1]
     assert [e for e in before.calibrations if e.label == CYST] == [
@@ -64,7 +64,7 @@ def test_nothing_is_known_of_other_labels():
 
 
 def test_a_threshold_moves_with_the_exams():
-    after = shift_detector(a_detector(), known=0.2, wanted=0.05, primary=TUMOR)
+    after = shift_detector(a_detector(), known=0.2, boxes=0.2, wanted=0.05, primary=TUMOR)
 
     assert logit(0.5) + SHIFT == pytest.approx(logit(after.operating_points[0].threshold))
 
@@ -73,3 +73,14 @@ def test_the_prevalence_is_that_of_exams_or_there_is_none():
     assert 0.2 == exam_prevalence(a_detector())
     with pytest.raises(CalibrationError, match="no exams to fit on"):
         exam_prevalence(FittedLevels((), (), {"image": 0.4}))
+
+
+def test_boxes_move_from_the_prevalence_at_which_they_hold():
+    before = a_detector()
+    after = shift_detector(before, known=0.5, boxes=0.2, wanted=0.2, primary=TUMOR)
+    old, new = before.calibrations[0], after.calibrations[0]
+
+    assert before.boxes == after.boxes
+    assert old.parameters["slope"] == new.parameters["slope"]
+    expected = old.parameters["intercept"] + logit(0.2) - logit(0.5)
+    assert expected == pytest.approx(new.parameters["intercept"])
