@@ -341,7 +341,7 @@ def read_predictions(path: Path) -> tuple[Found, dict[str, float]]:
 
 
 def name_of(path: str) -> str:
-    """The last folder and the name of a film: a planted copy has the name of its original."""
+    """The last folder and the name of a film, which tell it from all others of one split."""
     return "/".join(Path(path).parts[-2:])
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medrec.config.planting import find_recipe
-from medrec.data.boxes import boxes_of_rows, write_boxes
+from medrec.data.boxes import boxes_of_rows, nothing_if_negative, write_boxes
 from medrec.data.manifest import read_manifest, spell_out, write_manifest
 from medrec.data.planted_copies import (
     PLANTED,
@@ -143,7 +143,7 @@ def plant(  # noqa: PLR0913 (the options of the command)
     facts = {"recipe": order.recipe.name, "seed": seed, "lesions": lesions, "copies": copies}
     write_run(out, {"verb": "dataset plant", **facts, "versions": versions(["medrec", "numpy"])})
     _check_made(made, refused)
-    notes = tuple(say_missing(made, order))
+    notes = (*say_missing(made, order), *_say_unknown(wanted, refused))
     return PlantResult(out / _MANIFEST, tuple(made), refused, left_out, notes)
 
 
@@ -242,8 +242,22 @@ def _plant_all(
 
 
 def _twin(row: Reference) -> Reference:
+    """The untouched film; its boxes stay unknown where other labels may have some."""
     attributes = {**row.attributes, PLANTED: "no"}
-    return replace(row, mask=None, boxes=_BOXES, attributes=attributes)
+    boxes = _BOXES if _has_known_boxes(row) else None
+    return replace(row, mask=None, boxes=boxes, attributes=attributes)
+
+
+def _has_known_boxes(row: Reference) -> bool:
+    return row.boxes is not None or nothing_if_negative(row) is not None
+
+
+def _say_unknown(wanted: Sequence[Reference], refused: Mapping[str, str]) -> list[str]:
+    """That a detector would take other labels' boxes in copies for none, where they are unknown."""
+    count = sum(row.path not in refused and not _has_known_boxes(row) for row in wanted)
+    films = counted(count, "film has", "films have")
+    told = f"{films} other labels that aren't 0, and no boxes file: copies have planted boxes alone"
+    return [told] if count else []
 
 
 def _write(

@@ -154,6 +154,22 @@ def test_twins_are_the_untouched_films_with_known_empty_boxes(archive):
     ]
 
 
+def test_boxes_of_an_untouched_film_stay_unknown_where_another_label_may_have_some(archive):
+    text = (archive / "manifest.csv").read_text(encoding="utf-8").splitlines()
+    others = ["effusion", "1", "0", "0", "0", "0"]
+    lines = [f"{line},{other}" for line, other in zip(text, others, strict=True)]
+    (archive / "manifest.csv").write_text("\n".join(lines), encoding="utf-8")
+
+    result = planted(archive, label="nodule", twins=True)
+    rows = read_manifest(result.manifest)
+    twins = [row for row in rows if not row.labels["nodule"]]
+
+    assert [None, "boxes.csv"] == [row.boxes for row in twins]
+    assert ["1 film has other labels that aren't 0, and no boxes file"] == [
+        note.split(":")[0] for note in result.notes
+    ]
+
+
 def test_rows_of_other_splits_are_kept_as_they_are(archive):
     rows = rows_of(planted(archive, splits=["test", "tune"], twins=True))
 
