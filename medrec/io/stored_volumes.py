@@ -12,7 +12,7 @@ from medrec.domain.modality import FileFormat
 from medrec.domain.series import Series
 from medrec.errors import RefusedScanError
 from medrec.io.decoding import io_errors
-from medrec.io.dicom_pixels import read_rescale
+from medrec.io.dicom_pixels import read_pixel_spec, read_rescale
 from medrec.io.nifti import read_stored_nifti
 from medrec.io.stored import read_dicom_plane
 
@@ -74,7 +74,10 @@ class NiftiVolume:
 
 @dataclass(frozen=True, eq=False)
 class DicomStack:
-    """The files of a stack in the order of their slices, and each one's slope."""
+    """The files of a stack in the order of their slices, and each one's slope.
+
+    The slope is below 0 where the file stores bright as low (MONOCHROME1, PS3.3 C.7.6.3.1.2).
+    """
 
     planes: tuple[DicomPlane, ...]
     slopes: tuple[float, ...]
@@ -108,5 +111,9 @@ def _read_stack(series: Series, volume: Volume) -> DicomStack:
         detail = "several slices of it lie in one file: lesions are planted into one slice a file"
         raise RefusedScanError(ReasonCode.OUT_OF_SCOPE, detail)
     planes = tuple(read_dicom_plane(headers[source]) for source in volume.slice_sources)
-    slopes = tuple(read_rescale(plane.dataset)[0] for plane in planes)
-    return DicomStack(planes, slopes)
+    return DicomStack(planes, tuple(map(_slope_of, planes)))
+
+
+def _slope_of(plane: DicomPlane) -> float:
+    slope = read_rescale(plane.dataset)[0]
+    return -slope if read_pixel_spec(plane.dataset).is_inverse else slope

@@ -22,7 +22,13 @@ from medrec.package.build import load_preprocessor
 from medrec.package.package import ModelPackage, open_package
 from medrec.package.store import find_model
 from medrec.reporting.acceptance_pictures import MissedLesions
-from medrec.workflows.acceptance_outcome import AcceptanceRun, Asked, TriedAll, write_outcome
+from medrec.workflows.acceptance_outcome import (
+    AcceptanceRun,
+    Asked,
+    TriedAll,
+    home_of,
+    write_outcome,
+)
 from medrec.workflows.acceptance_recipe import plan_lesions
 from medrec.workflows.acceptance_scans import Site, open_site
 from medrec.workflows.acceptance_trial import Bench, Tried, try_scan
@@ -65,10 +71,13 @@ def acceptance(  # noqa: PLR0913 (the options of the command)
     package = open_package(find_model(model))
     _check(package, scans, out, require=require, home=home, lesions=lesions)
     planned = plan_lesions(package, Path(recipe) if recipe else None, like_home=home is None)
-    prepare_output(out, overwrite=overwrite, inputs=[scans, package.folder])
+    asked = Asked(package, planned, out, lesions, seed, require=require, home=home)
+    if require and (unlike := home_of(asked)[1]):
+        message = f"--require: {unlike[0]}; leave out --recipe"
+        raise MedrecError(message)
     if home is not None:
         prepare_output(Path(home))
-    asked = Asked(package, planned, out, lesions, seed, require=require, home=home)
+    prepare_output(out, overwrite=overwrite, inputs=[scans, package.folder])
     write_run(out, {"verb": "acceptance", "finished": False, **asked.facts})
     started, missed = datetime.now(UTC), MissedLesions()
     with ExitStack() as stack:

@@ -117,7 +117,7 @@ def write_outcome(
     """
     provenance = _provenance(asked, started, device=device)
     package, out = asked.package, asked.out
-    home, notes = _home_of(asked)
+    home, notes = home_of(asked)
     result = measure_acceptance(
         tried.tested, home=home, resampling=Resampling(asked.seed), notes=[*notes, *_said(tried)]
     )
@@ -190,7 +190,7 @@ def _design(planned: Planned) -> dict[str, list[float] | list[str]]:
     }
 
 
-def _home_of(asked: Asked) -> tuple[HomeCurves | None, list[str]]:
+def home_of(asked: Asked) -> tuple[HomeCurves | None, list[str]]:
     """What to hold the site against: nothing where it is home, or where lesions were others."""
     home = asked.package.home
     if asked.home is not None or home is None:

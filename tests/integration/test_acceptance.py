@@ -268,6 +268,19 @@ def test_a_recipe_for_other_scans_is_refused(package, finder, tmp_path):
         )
 
 
+def test_a_gate_with_another_recipe_than_homes_is_refused(home, finder, tmp_path):
+    films = write_films(tmp_path / "in", 1)
+
+    with pytest.raises(MedrecError, match="--require: the figures at home were made with"):
+        acceptance(
+            films,
+            model=home / "model",
+            out=tmp_path / "out",
+            require=True,
+            recipe="xray-chest",
+        )
+
+
 def test_figures_of_another_recipe_are_not_compared(home, finder, tmp_path):
     films = write_films(tmp_path / "in", 1)
     recipe = "configs/lesions/xray-chest.yaml"

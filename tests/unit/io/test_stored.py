@@ -116,6 +116,19 @@ def test_a_raised_voxel_of_a_dicom_stack_lies_in_the_same_slice(tmp_path):
     assert 8 == float((after.voxels - before.voxels).max())
 
 
+def test_a_voxel_of_an_inverted_dicom_stack_is_raised_not_lowered(tmp_path):
+    images = a_stack(VOXELS, PhotometricInterpretation="MONOCHROME1")
+    save_stack(images, tmp_path / "scan")
+    index = index_scans(tmp_path / "scan", patient_key=PatientKey)
+    (series,) = index.cases[0].series
+    before, rise = load_volume(series), np.zeros(VOXELS.shape)
+    rise[3, 4, 5] = 8
+
+    after = load_volume(read_volume(series, before).write(tmp_path, rise))
+
+    assert 8 == float((after.voxels - before.voxels)[0, 3, 4, 5])
+
+
 def test_a_value_beyond_what_the_bits_can_store_ends_there(tmp_path):
     stored = np.full((40, 30), 4000, dtype=np.uint16)
     stored[:9] = 0
