@@ -82,8 +82,8 @@ def shift_floored(
 
     Its logits are those of its boxes, whose probabilities hold at the prevalence `boxes` and which
     `shift_boxes` has moved from there. With a shift d of exams and b of boxes the map of a logit
-    L + b is sigmoid(max(slope * L + intercept + d, L + b)): the floor moves along, and an exam stays
-    no less likely than its boxes.
+    L + b is sigmoid(max(slope * L + intercept + d, L + b)): the floor moves along, and an exam
+    stays no less likely than its boxes.
     """
     shift = _log_odds(wanted) - _log_odds(known)
     shift_of_boxes = _log_odds(wanted) - _log_odds(boxes)

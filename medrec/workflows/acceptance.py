@@ -140,8 +140,21 @@ def _check(
         )
     if out.resolve() == scans.resolve() or scans.resolve() in out.resolve().parents:
         problems.append(f"--out {out} lies in {scans}: name another folder")
+    if home is not None and _overlap(Path(home), out, scans, package.folder):
+        problems.append(
+            f"--home {home} is, holds or lies in --out, the scans or the model: name a folder apart"
+        )
     if problems:
         raise MedrecError("\n".join(problems))
+
+
+def _overlap(folder: Path, *others: Path) -> bool:
+    """Whether a folder is one of the others, lies in one, or holds one."""
+    own = folder.resolve()
+    return any(
+        own == other or own in other.parents or other in own.parents
+        for other in (path.resolve() for path in others)
+    )
 
 
 def _try_all(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,7 +88,7 @@ def try_scan(scan: Scan, bench: Bench, *, number: int) -> Tried:
         trial = _Trial(scan, bench, number, twin, volume, ground)
         return trial.run(outcome.records)
     except (PlantingError, ScanError) as error:
-        return Tried(_refused(scan.case, error))
+        return Tried(_refused(scan.case, error, outcome.records))
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,13 +191,17 @@ def lies_on(region: Region | RawRegion, lesion: Box) -> bool:
     return bool(centres_inside(to_array([box]), to_array([truth]))[0, 0])
 
 
-def _refused(case: Case, error: PlantingError | ScanError) -> tuple[FileRecord, ...]:
-    """Rows of a scan that the model judges, and into which no lesion can be planted."""
+def _refused(
+    case: Case, error: PlantingError | ScanError, records: Iterable[FileRecord]
+) -> tuple[FileRecord, ...]:
+    """Rows of a scan that the model judges, and into which no lesion can be planted.
+
+    Files that the screening left out keep their rows.
+    """
     code = error.code if isinstance(error, ScanError) else ReasonCode.OUT_OF_SCOPE
     detail = error.detail if isinstance(error, ScanError) else str(error)
     detail = f"no lesion can be planted: {detail}"
-    return tuple(
-        FileRecord(source, FileStatus.REFUSED, case.id, code, detail)
-        for series in case.series
-        for source in series.sources
-    )
+    sources = [source for series in case.series for source in series.sources]
+    kept = [record for record in records if record.path not in sources]
+    refused = [FileRecord(source, FileStatus.REFUSED, case.id, code, detail) for source in sources]
+    return (*refused, *kept)

@@ -256,6 +256,8 @@ def test_what_cannot_work_is_said_before_anything_is_screened(package, home, fin
         run(model=home / "model", require=True, home=tmp_path / "home")
     with pytest.raises(MedrecError, match="lies in"):
         run(out=films / "out")
+    with pytest.raises(MedrecError, match="name a folder apart"):
+        run(home=tmp_path / "out" / "model")
     assert not (tmp_path / "out").exists()
 
 
